@@ -1,0 +1,1 @@
+//! cognigy-simulator
