@@ -1,0 +1,197 @@
+//! The one table for errors (docs/design.md): what a failure means for the condition, the event, the metric and the next
+//! try. Conditions, events, metrics and requeues are derived from here and nowhere else.
+
+use std::time::Duration;
+
+use thiserror::Error;
+
+use crate::{
+    api::{EventReason, Reason},
+    cluster::secret::SourceError,
+    cognigy::{self, ErrorKind},
+    probe::Refusal,
+    retry::Unsupported,
+};
+
+/// Why a pass could not finish, told for the person who reads it: what happened, to which object, what to do.
+#[derive(Debug, Error)]
+pub enum Failure {
+    /// `spec.tenantRef` names no object.
+    #[error("tenant {0} does not exist; create it or correct spec.tenantRef")]
+    TenantNotFound(String),
+    /// The tenant cannot be used now.
+    #[error("tenant {tenant} is not ready ({}): {message}", .reason.as_str())]
+    TenantNotReady {
+        /// `namespace/name`.
+        tenant: String,
+        /// The tenant's own Ready reason.
+        reason: Reason,
+        /// The tenant's own message.
+        message: String,
+    },
+    /// The tenant does not let this namespace use it.
+    #[error(
+        "tenant {tenant} does not allow webhooks of namespace {namespace}; its owner can add the namespace to spec.allowedNamespaces"
+    )]
+    TenantNotAllowed {
+        /// `namespace/name`.
+        tenant: String,
+        /// The webhook's namespace.
+        namespace: String,
+    },
+    /// A Secret or ConfigMap, or a key of it, is missing or unusable.
+    #[error(transparent)]
+    Source(#[from] SourceError),
+    /// `spec.retryPolicyRef` names no object.
+    #[error("retry policy {0} does not exist in the webhook's namespace; create it or correct spec.retryPolicyRef")]
+    RetryPolicyNotFound(String),
+    /// The policy cannot be expressed for this API.
+    #[error("retry policy {policy} cannot be used here: {why}")]
+    RetryPolicyUnsupported {
+        /// Its name.
+        policy: String,
+        /// What to change.
+        why: Unsupported,
+    },
+    /// The callback may not be called.
+    #[error(transparent)]
+    CallbackForbidden(#[from] Refusal),
+    /// The callback did not pass its health check.
+    #[error("{0}; it is checked again until it passes")]
+    HealthCheckFailed(String),
+    /// An older resource registers the same name with the same tenant.
+    #[error("{winner} is older and registers the same name {name:?} with tenant {tenant}; rename or delete one of them")]
+    NameConflict {
+        /// `namespace/name` of the older one.
+        winner: String,
+        /// The registered name.
+        name: String,
+        /// `namespace/name` of the tenant.
+        tenant: String,
+    },
+    /// Cognigy holds a registration of this name and version that is not this resource's.
+    #[error(
+        "Cognigy already has a registration {key} that this resource did not make; set spec.adoptionPolicy to Always to take it over, or choose another name or version"
+    )]
+    AlreadyExists {
+        /// Its idempotency key, `name:version`.
+        key: String,
+    },
+    /// The spec asks for something that cannot be done.
+    #[error("{0}")]
+    InvalidSpec(String),
+    /// A call to Cognigy failed.
+    #[error(transparent)]
+    Api(#[from] cognigy::Error),
+    /// The object is being deleted and cannot go yet.
+    #[error(
+        "cannot be removed from Cognigy yet: {0}; it goes on by itself when that is over, or set the annotation cognigy.io/force-orphan to \"true\" to let go without touching Cognigy"
+    )]
+    DeletionBlocked(Box<Failure>),
+    /// A call to Kubernetes failed.
+    #[error("Kubernetes: {0}")]
+    Kubernetes(#[from] kube::Error),
+}
+
+/// Whose failure it is, and so what happens next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Class {
+    /// A person must change something; looked at again when it changes and at each resync.
+    User,
+    /// The tenant's: it shows the cause and is tried by one probe; the webhook waits for it.
+    Tenant,
+    /// A reference is not there yet, or a check fails: it goes on by itself and costs no attempt.
+    Waiting,
+    /// A passing fault: retried on the schedule of the webhook's own policy, each try an attempt.
+    Passing,
+    /// Kubernetes' own: retried soon; no status can be promised.
+    Kubernetes,
+}
+
+/// What a failure means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Disposition {
+    /// The Ready reason.
+    pub reason: Reason,
+    /// The event, where the failure is one that is told apart from the condition.
+    pub event: Option<EventReason>,
+    /// Whose failure it is.
+    pub class: Class,
+    /// When to look again, where the failure itself says so.
+    pub retry_after: Option<Duration>,
+}
+
+impl Failure {
+    /// The table.
+    pub fn disposition(&self) -> Disposition {
+        let of = |reason, event, class| Disposition { reason, event, class, retry_after: None };
+        match self {
+            Self::TenantNotFound(_) => {
+                of(Reason::TenantNotFound, Some(EventReason::TenantNotFound), Class::Waiting)
+            }
+            Self::TenantNotReady { .. } => of(Reason::TenantNotReady, None, Class::Tenant),
+            Self::TenantNotAllowed { .. } => {
+                of(Reason::TenantNotAllowed, Some(EventReason::TenantNotAllowed), Class::User)
+            }
+            Self::Source(_) => of(Reason::SecretNotFound, Some(EventReason::SecretNotFound), Class::Waiting),
+            Self::RetryPolicyNotFound(_) => {
+                of(Reason::RetryPolicyNotFound, Some(EventReason::RetryPolicyNotFound), Class::Waiting)
+            }
+            Self::RetryPolicyUnsupported { .. } => {
+                of(Reason::RetryPolicyUnsupported, Some(EventReason::RetryPolicyUnsupported), Class::User)
+            }
+            Self::CallbackForbidden(_) => {
+                of(Reason::CallbackForbidden, Some(EventReason::CallbackForbidden), Class::User)
+            }
+            // The failing check itself is told when it happens.
+            Self::HealthCheckFailed(_) => of(Reason::HealthCheckFailed, None, Class::Waiting),
+            Self::NameConflict { .. } => of(Reason::NameConflict, Some(EventReason::NameConflict), Class::User),
+            Self::AlreadyExists { .. } => of(Reason::AlreadyExists, Some(EventReason::AlreadyExists), Class::User),
+            Self::InvalidSpec(_) => of(Reason::InvalidSpec, Some(EventReason::InvalidSpec), Class::User),
+            Self::Api(error) => {
+                let (reason, event, class) = api(&error.kind);
+                Disposition { reason, event, class, retry_after: error.retry_after() }
+            }
+            Self::DeletionBlocked(cause) => Disposition {
+                reason: Reason::DeletionBlocked,
+                event: Some(EventReason::DeletionBlocked),
+                ..cause.disposition()
+            },
+            Self::Kubernetes(_) => of(Reason::Progressing, None, Class::Kubernetes),
+        }
+    }
+
+    /// The sentence for a condition: the same for the same cause, so that waiting writes nothing.
+    pub fn message(&self) -> String {
+        match self {
+            Self::Api(error) => error.steady_message(),
+            Self::DeletionBlocked(cause) => Self::DeletionBlocked(Box::new(Self::InvalidSpec(cause.message()))).to_string(),
+            other => other.to_string(),
+        }
+    }
+}
+
+/// cognigy-api.md §7, row by row.
+fn api(kind: &ErrorKind) -> (Reason, Option<EventReason>, Class) {
+    match kind {
+        ErrorKind::Unauthorized => (Reason::Unauthorized, Some(EventReason::Unauthorized), Class::Tenant),
+        ErrorKind::Forbidden { .. } => (Reason::Forbidden, Some(EventReason::Forbidden), Class::User),
+        // Told as events where they happen, try by try.
+        ErrorKind::Conflict => (Reason::Conflict, None, Class::Passing),
+        ErrorKind::Rejected { .. } | ErrorKind::TooLarge { .. } => {
+            (Reason::Rejected, Some(EventReason::Rejected), Class::User)
+        }
+        ErrorKind::RateLimited { .. } => (Reason::RateLimited, Some(EventReason::RateLimited), Class::Tenant),
+        ErrorKind::CircuitOpen { .. } => (Reason::CircuitOpen, None, Class::Tenant),
+        ErrorKind::LockingUnsupported => {
+            (Reason::LockingUnsupported, Some(EventReason::LockingUnsupported), Class::User)
+        }
+        ErrorKind::Tls => (Reason::TenantNotReady, None, Class::Tenant),
+        ErrorKind::Server { .. }
+        | ErrorKind::Timeout
+        | ErrorKind::Unreachable
+        | ErrorKind::Malformed
+        | ErrorKind::NotFound
+        | ErrorKind::NotSupported => (Reason::ServerError, None, Class::Passing),
+    }
+}

@@ -1,0 +1,267 @@
+//! The plan walked from every state: order, idempotence and safety.
+
+use proptest::prelude::*;
+
+use super::*;
+
+const STEPS: usize = 64;
+
+fn known() -> impl Strategy<Value = Known> {
+    let fact = || prop_oneof![Just(Fact::Unread), Just(Fact::Same), Just(Fact::Differs)];
+    (any::<bool>(), any::<bool>(), fact(), fact(), any::<bool>()).prop_map(
+        |(seen, active, registration, policy, tagged)| Known { seen, active, registration, policy, tagged },
+    )
+}
+
+fn target() -> impl Strategy<Value = Target> {
+    prop_oneof![
+        any::<bool>().prop_map(|searched| Target::Missing { searched }),
+        (any::<bool>(), any::<Option<bool>>())
+            .prop_map(|(identical, active)| Target::Preexisting { identical, active }),
+        known().prop_map(Target::Known),
+    ]
+}
+
+fn world() -> impl Strategy<Value = World> {
+    let health = prop_oneof![Just(Health::Unknown), Just(Health::Passing), Just(Health::Failing)];
+    let older = prop::collection::btree_map(10i64..20, any::<bool>(), 0..4);
+    (any::<bool>(), any::<bool>(), target(), health, older, any::<bool>()).prop_map(
+        |(claimed, ours, target, health, older, undeletable)| World {
+            claimed,
+            ours,
+            target,
+            health,
+            older: older.into_iter().rev().map(|(version, active)| Older { version, active }).collect(),
+            undeletable,
+        },
+    )
+}
+
+fn desired() -> impl Strategy<Value = Desired> {
+    let adoption = prop_oneof![Just(Adoption::IfIdentical), Just(Adoption::Always), Just(Adoption::Never)];
+    (any::<bool>(), any::<bool>(), any::<bool>(), adoption, 0usize..3, any::<bool>()).prop_map(
+        |(enabled, policy, check, adoption, keep, observe)| Desired {
+            version: 1,
+            enabled,
+            policy,
+            check,
+            adoption,
+            keep,
+            observe,
+        },
+    )
+}
+
+/// Walks the plan with every step going well; the worlds before each step, and the end.
+fn walk(
+    desired: &Desired,
+    mut world: World,
+    next: impl Fn(&World) -> Next,
+) -> Result<(Vec<(World, Step)>, World, Next), TestCaseError> {
+    let mut steps = Vec::new();
+    for _ in 0..STEPS {
+        match next(&world) {
+            Next::Do(step) => {
+                let after = assume(desired, &world, step);
+                steps.push((std::mem::replace(&mut world, after), step));
+            }
+            end => return Ok((steps, world, end)),
+        }
+    }
+    Err(TestCaseError::fail(format!("no end after {STEPS} steps: {:?}", steps.last())))
+}
+
+proptest! {
+    #[test]
+    fn every_plan_ends_and_planning_again_gives_nothing(desired in desired(), world in world()) {
+        let (_, end_world, end) = walk(&desired, world, |world| next(&desired, world))?;
+        prop_assert_eq!(next(&desired, &end_world), end);
+    }
+
+    #[test]
+    fn nothing_goes_live_without_a_passing_check_when_one_is_required(desired in desired(), world in world()) {
+        let (steps, ..) = walk(&desired, world, |world| next(&desired, world))?;
+        for (before, step) in steps {
+            if step == (Step::Put { active: true }) && desired.check {
+                prop_assert_eq!(before.health, Health::Passing);
+            }
+        }
+    }
+
+    #[test]
+    fn nothing_goes_live_without_its_retry_policy(desired in desired(), world in world()) {
+        let (steps, ..) = walk(&desired, world, |world| next(&desired, world))?;
+        for (before, step) in steps {
+            if step == (Step::Put { active: true }) && desired.policy {
+                prop_assert_eq!(before.known().map(|known| known.policy), Some(Fact::Same));
+            }
+        }
+    }
+
+    #[test]
+    fn a_policy_is_only_written_with_an_entity_tag_at_hand(desired in desired(), world in world()) {
+        let (steps, ..) = walk(&desired, world, |world| next(&desired, world))?;
+        for (before, step) in steps {
+            if step == Step::WritePolicy {
+                prop_assert!(before.known().is_some_and(|known| known.tagged));
+            }
+        }
+    }
+
+    #[test]
+    fn the_claim_precedes_every_write(desired in desired(), world in world()) {
+        let (steps, ..) = walk(&desired, world, |world| next(&desired, world))?;
+        for (before, step) in steps {
+            prop_assert!(before.claimed || !step.writes_outside(), "{:?} before the claim", step);
+        }
+    }
+
+    #[test]
+    fn once_one_was_active_there_is_never_an_instant_with_none(desired in desired(), world in world()) {
+        prop_assume!(desired.enabled && world.any_active());
+        let (steps, end, _) = walk(&desired, world, |world| next(&desired, world))?;
+        for (before, step) in steps {
+            prop_assert!(before.any_active(), "none active before {:?}", step);
+        }
+        prop_assert!(end.any_active());
+    }
+
+    #[test]
+    fn observing_writes_nothing(desired in desired(), world in world()) {
+        let desired = Desired { observe: true, ..desired };
+        let (steps, ..) = walk(&desired, world, |world| next(&desired, world))?;
+        for (_, step) in steps {
+            prop_assert!(!step.writes_outside() && step != Step::Claim, "{:?}", step);
+        }
+    }
+
+    #[test]
+    fn never_touches_what_is_somebody_elses(
+        desired in desired(),
+        world in world(),
+        identical in any::<bool>(),
+        active in any::<Option<bool>>(),
+    ) {
+        let desired = Desired { adoption: Adoption::Never, observe: false, ..desired };
+        let world = World { ours: false, target: Target::Preexisting { identical, active }, ..world };
+        let (steps, _, end) = walk(&desired, world, |world| next(&desired, world))?;
+        prop_assert!(steps.iter().all(|(_, step)| !step.writes_outside()));
+        prop_assert_eq!(end, Next::Wait(Why::AlreadyExists));
+    }
+
+    #[test]
+    fn an_active_end_has_no_other_version_active_and_keeps_no_more_than_asked(desired in desired(), world in world()) {
+        let (_, end, outcome) = walk(&desired, world, |world| next(&desired, world))?;
+        if outcome == Next::Done(Outcome::Active) {
+            prop_assert!(end.older.iter().all(|older| !older.active));
+            prop_assert!(end.undeletable || end.older.len() <= desired.keep);
+        }
+    }
+
+    #[test]
+    fn a_farewell_registers_nothing_and_leaves_what_its_policy_says(
+        desired in desired(),
+        world in world(),
+        farewell in prop_oneof![Just(Farewell::Delete), Just(Farewell::Deactivate), Just(Farewell::Orphan)],
+    ) {
+        let (steps, end, outcome) =
+            walk(&desired, world.clone(), |world| next_farewell(farewell, desired.version, world))?;
+        prop_assert_eq!(outcome, Next::Done(Outcome::Released));
+        let brings_up = |step: &Step| matches!(step, Step::Register | Step::Put { .. } | Step::WritePolicy);
+        prop_assert!(!steps.iter().any(|(_, step)| brings_up(step)));
+        if world.claimed {
+            match farewell {
+                Farewell::Delete if !world.undeletable => prop_assert!(end.known().is_none() && end.older.is_empty()),
+                Farewell::Orphan => prop_assert_eq!(steps.len(), 1),
+                Farewell::Delete | Farewell::Deactivate => prop_assert!(!end.any_active()),
+            }
+        } else {
+            prop_assert!(steps.is_empty());
+        }
+    }
+}
+
+fn fresh() -> (Desired, World) {
+    let desired = Desired {
+        version: 1,
+        enabled: true,
+        policy: true,
+        check: true,
+        adoption: Adoption::IfIdentical,
+        keep: 1,
+        observe: false,
+    };
+    let world = World {
+        claimed: false,
+        ours: false,
+        target: Target::Missing { searched: false },
+        health: Health::Unknown,
+        older: Vec::new(),
+        undeletable: false,
+    };
+    (desired, world)
+}
+
+fn steps(desired: &Desired, world: World) -> Vec<Step> {
+    let (steps, ..) = walk(desired, world, |world| next(desired, world)).expect("the plan ends");
+    steps.into_iter().map(|(_, step)| step).collect()
+}
+
+#[test]
+fn a_new_webhook_is_registered_given_its_policy_checked_and_activated() {
+    let (desired, world) = fresh();
+    assert_eq!(
+        steps(&desired, world),
+        [
+            Step::Claim,
+            Step::Register,
+            Step::ReadWebhook,
+            Step::WritePolicy,
+            Step::CheckHealth,
+            Step::Put { active: true }
+        ]
+    );
+}
+
+#[test]
+fn a_new_version_is_brought_up_before_the_old_one_goes_down() {
+    let (desired, mut world) = fresh();
+    world.claimed = true;
+    world.older = vec![Older { version: 7, active: true }, Older { version: 6, active: false }];
+    let steps = steps(&desired, world);
+    let tail = &steps[steps.len() - 3..];
+    assert_eq!(tail, [Step::Put { active: true }, Step::Deactivate(7), Step::Delete(6)]);
+}
+
+#[test]
+fn a_failing_check_keeps_the_old_version_serving() {
+    let (desired, mut world) = fresh();
+    world.claimed = true;
+    world.health = Health::Failing;
+    world.target =
+        Target::Known(Known { seen: true, active: false, registration: Fact::Same, policy: Fact::Same, tagged: true });
+    world.older = vec![Older { version: 7, active: true }];
+    assert_eq!(next(&desired, &world), Next::Wait(Why::HealthCheckFailed));
+}
+
+#[test]
+fn an_active_webhook_with_a_changed_url_is_checked_before_the_change_is_written() {
+    let (desired, mut world) = fresh();
+    world.claimed = true;
+    world.target = Target::Known(Known {
+        seen: true,
+        active: true,
+        registration: Fact::Differs,
+        policy: Fact::Same,
+        tagged: true,
+    });
+    assert_eq!(steps(&desired, world), [Step::CheckHealth, Step::Put { active: true }]);
+}
+
+#[test]
+fn a_half_done_registration_is_looked_for_before_the_object_is_let_go() {
+    let (_, mut world) = fresh();
+    world.claimed = true;
+    world.ours = true;
+    assert_eq!(next_farewell(Farewell::Delete, 1, &world), Next::Do(Step::Find));
+}
