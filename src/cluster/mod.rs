@@ -1,1 +1,7 @@
-//! cluster
+//! Small tools over `kube`: the audit trail, status and metadata writes, Secrets, and the wait for the CRDs.
+
+pub mod audit;
+pub mod crds;
+pub mod metadata;
+pub mod secret;
+pub mod status;
