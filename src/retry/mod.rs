@@ -61,3 +61,58 @@ impl Default for Policy {
         }
     }
 }
+
+#[cfg(test)]
+mod arbitrary {
+    //! Policies within the bounds of the custom resource (resources.md, `RetryPolicy`).
+
+    use proptest::prelude::*;
+
+    use super::{Backoff, MAX_RETRIES, Policy};
+    use std::time::Duration;
+
+    const DAY_MS: i64 = 86_400_000;
+
+    fn policy_of(backoff: impl Strategy<Value = (u32, Backoff)>) -> impl Strategy<Value = Policy> {
+        (backoff, 1..=86_400_u64, 0..=100_u8).prop_map(
+            |((max_retries, backoff), seconds, failure_threshold_percent)| {
+                let window = Duration::from_secs(seconds);
+                Policy { max_retries, backoff, window, failure_threshold_percent }
+            },
+        )
+    }
+
+    /// Small delays as often as large ones, so that every branch is met.
+    fn delay_ms(least: i64) -> impl Strategy<Value = i64> {
+        prop_oneof![least..=least.saturating_mul(64).min(DAY_MS), least..=DAY_MS]
+    }
+
+    fn with_backoff() -> impl Strategy<Value = (u32, Backoff)> {
+        let bounds = delay_ms(1).prop_flat_map(|base_ms| (Just(base_ms), delay_ms(base_ms)));
+        (1..=MAX_RETRIES, bounds, any::<bool>()).prop_map(|(max_retries, (base_ms, max_ms), linear)| {
+            let backoff =
+                if linear { Backoff::Linear { base_ms, max_ms } } else { Backoff::Exponential { base_ms, max_ms } };
+            (max_retries, backoff)
+        })
+    }
+
+    fn with_intervals() -> impl Strategy<Value = (u32, Backoff)> {
+        let any_row = prop::collection::vec(1..=3_600_000_i64, 1..=MAX_RETRIES as usize);
+        let growing = (1..=2_000_i64, 1..=MAX_RETRIES, 3..=6_i64).prop_map(|(first, count, halves)| {
+            let row = std::iter::successors(Some(first), move |last| Some((last * halves + 1) / 2));
+            row.take(count as usize).map(|interval| interval.min(3_600_000)).collect()
+        });
+        prop_oneof![any_row, growing]
+            .prop_map(|row: Vec<i64>| (u32::try_from(row.len()).unwrap(), Backoff::Intervals(row)))
+    }
+
+    /// Any policy that the custom resource can state.
+    pub fn policy() -> impl Strategy<Value = Policy> {
+        policy_of(prop_oneof![with_backoff().boxed(), with_intervals().boxed()])
+    }
+
+    /// Any policy with an exponential or linear backoff.
+    pub fn backoff_policy() -> impl Strategy<Value = Policy> {
+        policy_of(with_backoff())
+    }
+}
