@@ -1,1 +1,48 @@
-//! cognigy
+//! The outside API: everything that is said to Cognigy, and nothing about Kubernetes.
+//!
+//! ```text
+//!  integrations.rs  webhooks.rs  bot_webhooks.rs     what is asked (one method per route)
+//!              \         |         /
+//!               session.rs                           the one place that sends
+//!   limit.rs (host) → breaker.rs → token.rs → wire.rs → answer.rs → error.rs
+//! ```
+//!
+//! A [`Session`] is one connection to one installation. Every failure is an [`Error`] whose [`ErrorKind`] is one row of
+//! `docs/cognigy-api.md` §7; nothing is retried here except one repeat after a 401.
+
+mod answer;
+mod bot_webhooks;
+mod breaker;
+mod config;
+mod crypto;
+mod error;
+mod ids;
+mod integrations;
+mod limit;
+mod model;
+mod observer;
+mod problem;
+mod session;
+mod token;
+mod trace;
+mod webhooks;
+mod wire;
+
+pub use answer::Answer;
+pub use breaker::CircuitState;
+pub use config::{
+    Auth, BreakerConfig, ClientAuthentication, Concurrency, ConfigError, SessionConfig, Surface,
+};
+pub use crypto::install_crypto_provider;
+pub use error::{Error, ErrorKind, Throttle};
+pub use ids::{BotId, ETag, HeaderValueText, IdempotencyKey, InvalidText, WebhookId};
+pub use integrations::{Deletion, Outcome, Registered};
+pub use limit::Hosts;
+pub use model::{
+    BackoffStrategy, BackoffType, BotWebhook, Integration, IntervalPolicy, Method, Registration,
+    Status, StoredPolicy, Webhook, WindowPolicy,
+};
+pub use observer::{CallObserver, Code, Route, Silent, TokenOutcome};
+pub use session::Session;
+pub use trace::TraceContext;
+pub use webhooks::{Precondition, Read};
