@@ -1,0 +1,160 @@
+//! Events: the audit trail's reasons (docs/resources.md, *Events*).
+
+use super::condition::{Reason, reasons};
+
+reasons! {
+    /// The reasons of all events that the operator writes.
+    EventReason {
+        /// A webhook was registered.
+        Registered,
+        /// A registration that existed was taken over.
+        Adopted,
+        /// A registration was changed.
+        Updated,
+        /// A retry policy was written.
+        RetryPolicyApplied,
+        /// The callback passes its health check.
+        HealthCheckPassed,
+        /// A webhook was activated.
+        Activated,
+        /// A webhook was deactivated.
+        Deactivated,
+        /// An older version was announced as deprecated.
+        VersionDeprecated,
+        /// A kept version was reactivated.
+        VersionRolledBack,
+        /// A difference in Cognigy was corrected.
+        DriftCorrected,
+        /// A registration was removed.
+        Deleted,
+        /// A registration was left behind.
+        Orphaned,
+        /// A change that had used up its attempts worked.
+        Recovered,
+        /// A requested pass is done.
+        ReconcileRequestHandled,
+        /// The callback does not pass its health check.
+        HealthCheckFailed,
+        /// Cognigy differs from the spec.
+        DriftDetected,
+        /// Somebody else changed the webhook at the same time.
+        Conflict,
+        /// Cognigy refused the content.
+        Rejected,
+        /// Cognigy asked for a pause.
+        RateLimited,
+        /// The circuit breaker opened.
+        CircuitOpened,
+        /// All attempts of a change are used up.
+        RetriesExhausted,
+        /// A dead letter was accepted by its sink.
+        DeadLetterDelivered,
+        /// A dead letter was not accepted by its sink.
+        DeadLetterFailed,
+        /// The callback's certificate expires soon.
+        CertificateExpiring,
+        /// An older object has the same tenant and name.
+        NameConflict,
+        /// The registration belongs to somebody else.
+        AlreadyExists,
+        /// The object cannot be deleted at present.
+        DeletionBlocked,
+        /// The spec breaks a rule that the API server cannot check.
+        InvalidSpec,
+        /// The installation offers neither `ETag` nor `_version`.
+        LockingUnsupported,
+        /// The callback lies where none may.
+        CallbackForbidden,
+        /// The tenant is not there.
+        TenantNotFound,
+        /// The tenant does not allow this namespace.
+        TenantNotAllowed,
+        /// A Secret, or a key in it, is not there.
+        SecretNotFound,
+        /// The retry policy is not there.
+        RetryPolicyNotFound,
+        /// The API in question cannot express the retry policy.
+        RetryPolicyUnsupported,
+        /// The existing webhook is not there.
+        WebhookNotFound,
+        /// Cognigy refused the credentials.
+        Unauthorized,
+        /// A scope or a role is missing.
+        Forbidden,
+        /// The certificate of the installation is not accepted.
+        TlsFailed,
+    }
+}
+
+/// Kubernetes' two kinds of events.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EventKind {
+    /// Something was done.
+    Normal,
+    /// Something is wrong.
+    Warning,
+}
+
+impl EventReason {
+    /// Whether it is good news.
+    pub fn kind(self) -> EventKind {
+        match self {
+            Self::Registered
+            | Self::Adopted
+            | Self::Updated
+            | Self::RetryPolicyApplied
+            | Self::HealthCheckPassed
+            | Self::Activated
+            | Self::Deactivated
+            | Self::VersionDeprecated
+            | Self::VersionRolledBack
+            | Self::DriftCorrected
+            | Self::Deleted
+            | Self::Orphaned
+            | Self::Recovered
+            | Self::ReconcileRequestHandled => EventKind::Normal,
+            _ => EventKind::Warning,
+        }
+    }
+
+    /// The event that tells of a Ready reason: those that need a person's attention have one.
+    pub fn telling(reason: Reason) -> Option<Self> {
+        Some(match reason {
+            Reason::HealthCheckFailed => Self::HealthCheckFailed,
+            Reason::DriftDetected => Self::DriftDetected,
+            Reason::Conflict => Self::Conflict,
+            Reason::Rejected => Self::Rejected,
+            Reason::RateLimited => Self::RateLimited,
+            Reason::RetriesExhausted => Self::RetriesExhausted,
+            Reason::NameConflict => Self::NameConflict,
+            Reason::AlreadyExists => Self::AlreadyExists,
+            Reason::DeletionBlocked => Self::DeletionBlocked,
+            Reason::InvalidSpec => Self::InvalidSpec,
+            Reason::LockingUnsupported => Self::LockingUnsupported,
+            Reason::CallbackForbidden => Self::CallbackForbidden,
+            Reason::TenantNotFound => Self::TenantNotFound,
+            Reason::TenantNotAllowed => Self::TenantNotAllowed,
+            Reason::SecretNotFound => Self::SecretNotFound,
+            Reason::RetryPolicyNotFound => Self::RetryPolicyNotFound,
+            Reason::RetryPolicyUnsupported => Self::RetryPolicyUnsupported,
+            Reason::WebhookNotFound => Self::WebhookNotFound,
+            Reason::Unauthorized => Self::Unauthorized,
+            Reason::Forbidden => Self::Forbidden,
+            Reason::TlsFailed => Self::TlsFailed,
+            Reason::Accepted
+            | Reason::Connected
+            | Reason::Connecting
+            | Reason::Unreachable
+            | Reason::InUse
+            | Reason::Active
+            | Reason::Disabled
+            | Reason::Suspended
+            | Reason::Observing
+            | Reason::Progressing
+            | Reason::TenantNotReady
+            | Reason::CircuitOpen
+            | Reason::ServerError
+            | Reason::Deleting => return None,
+        })
+    }
+}

@@ -1,0 +1,184 @@
+//! `RetryPolicy`: how deliveries, and this operator's own writes, are retried.
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use kube::{CustomResource, KubeSchema};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// How failed deliveries of a webhook, and this operator's own writes to Cognigy, are retried.
+#[derive(CustomResource, Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
+#[kube(
+    group = "cognigy.io",
+    version = "v1alpha1",
+    kind = "RetryPolicy",
+    plural = "retrypolicies",
+    namespaced,
+    derive = "PartialEq",
+    status = "RetryPolicyStatus",
+    shortname = "crp",
+    category = "cognigy",
+    doc = "A retry policy: how failed deliveries of the webhooks that refer to it, and this operator's own writes, are retried.",
+    printcolumn(
+        name = "Strategy",
+        type_ = "string",
+        json_path = ".spec.backoff.strategy",
+        description = "Exponential or Linear; empty where the intervals are listed."
+    ),
+    printcolumn(
+        name = "Retries",
+        type_ = "integer",
+        json_path = ".status.effectiveRetries",
+        description = "Retries that fit into the window."
+    ),
+    printcolumn(
+        name = "Total",
+        type_ = "integer",
+        json_path = ".status.totalDelayMs",
+        description = "Sum of all delays in milliseconds."
+    ),
+    printcolumn(
+        name = "Deliveries (‰)",
+        type_ = "integer",
+        json_path = ".status.simulatedDeliveriesPerThousand",
+        description = "Simulated deliveries per thousand."
+    ),
+    printcolumn(
+        name = "Webhooks",
+        type_ = "integer",
+        json_path = ".status.webhooks",
+        description = "Webhooks that use this policy."
+    ),
+    printcolumn(
+        name = "Ready",
+        type_ = "string",
+        json_path = ".status.conditions[?(@.type=='Ready')].status",
+        description = "Whether the policy is accepted."
+    ),
+    printcolumn(
+        name = "Age",
+        type_ = "date",
+        json_path = ".metadata.creationTimestamp",
+        description = "Time since the policy was created."
+    )
+)]
+#[serde(rename_all = "camelCase")]
+pub struct RetryPolicySpec {
+    /// How often a failed delivery is repeated: 1 to 10. Default: 3, or the number of intervals where intervalsMs is given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 10))]
+    pub max_retries: Option<i32>,
+    /// Delays that are calculated. Give exactly one of backoff and intervalsMs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub backoff: Option<Backoff>,
+    /// The delay before each retry in milliseconds: 1 to 10 values of 1 to 3600000, each at least 1.5 times the one before,
+    /// 3600000 (one hour) in all. Give exactly one of backoff and intervalsMs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 10), inner(range(min = 1, max = 3_600_000)))]
+    pub intervals_ms: Option<Vec<i64>>,
+    /// Seconds after the first failure within which retries may start: 1 to 86400. Retries that do not fit are left out.
+    #[serde(default = "default_window")]
+    #[schemars(range(min = 1, max = 86_400))]
+    pub max_retry_window_seconds: i64,
+    /// Share of attempts in percent that is expected to fail: 0 to 100. It feeds the simulated deliveries, of which at least
+    /// one in a thousand must remain.
+    #[serde(default = "default_failure_threshold")]
+    #[schemars(range(min = 0, max = 100))]
+    pub failure_threshold_percent: i32,
+}
+
+fn default_window() -> i64 {
+    3600
+}
+
+fn default_failure_threshold() -> i32 {
+    15
+}
+
+/// Delays that are calculated from a base and a cap (cognigy-api.md §3).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Backoff {
+    /// How the delays grow: Exponential doubles each one (baseDelayMs, 2 x baseDelayMs, 4 x …), Linear adds baseDelayMs each time.
+    #[serde(default)]
+    pub strategy: Strategy,
+    /// Delay before the first retry in milliseconds: 1 to 86400000.
+    #[serde(default = "default_base_delay")]
+    #[schemars(range(min = 1, max = 86_400_000))]
+    pub base_delay_ms: i64,
+    /// Longest delay in milliseconds: 1 to 86400000, at least baseDelayMs.
+    #[serde(default = "default_max_delay")]
+    #[schemars(range(min = 1, max = 86_400_000))]
+    pub max_delay_ms: i64,
+}
+
+fn default_base_delay() -> i64 {
+    1000
+}
+
+fn default_max_delay() -> i64 {
+    30_000
+}
+
+/// How calculated delays grow.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum Strategy {
+    /// Each delay is twice the one before.
+    #[default]
+    Exponential,
+    /// Each delay is longer than the one before by the base.
+    Linear,
+}
+
+/// What the policy amounts to, and who uses it.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct RetryPolicyStatus {
+    /// The metadata.generation that this status speaks of; -1 before the operator has looked at the object.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub observed_generation: Option<i64>,
+    /// The state of the policy. Ready is the summary.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 16))]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]
+    pub conditions: Vec<Condition>,
+    /// The delay before each retry in milliseconds, without jitter.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 10))]
+    pub delays_ms: Vec<i64>,
+    /// Sum of all delays in milliseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub total_delay_ms: Option<i64>,
+    /// Number of retries that start within maxRetryWindowSeconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub effective_retries: Option<i32>,
+    /// Deliveries per thousand that the simulation expects: round((1 - failureThresholdPercent/100)^maxRetries x 1000).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub simulated_deliveries_per_thousand: Option<i32>,
+    /// The Cognigy APIs that can express this policy: BotWebhook (backoff and window), Webhook (list of intervals).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 2))]
+    pub supports: Vec<Surface>,
+    /// Number of CognigyWebhooks that use this policy.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub webhooks: Option<i32>,
+}
+
+/// A Cognigy API that takes a retry policy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+pub enum Surface {
+    /// The window form (cognigy-api.md §3).
+    BotWebhook,
+    /// The interval form (cognigy-api.md §4).
+    Webhook,
+}
+
+/// Retries where neither `maxRetries` nor `intervalsMs` says otherwise (cognigy-api.md §3).
+pub const DEFAULT_RETRIES: i32 = 3;
+
+impl RetryPolicySpec {
+    /// Number of retries: `maxRetries`, else the number of intervals, else 3.
+    pub fn retries(&self) -> i32 {
+        let listed = || self.intervals_ms.as_ref().and_then(|list| i32::try_from(list.len()).ok());
+        self.max_retries.or_else(listed).unwrap_or(DEFAULT_RETRIES)
+    }
+}

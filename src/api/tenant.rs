@@ -1,0 +1,465 @@
+//! `CognigyTenant`: a connection to one Cognigy installation.
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, LabelSelector};
+use kube::{CustomResource, KubeSchema};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{HeaderFrom, schema};
+
+/// A connection to one Cognigy installation: address, credentials, limits and who may use it.
+#[derive(CustomResource, Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
+#[kube(
+    group = "cognigy.io",
+    version = "v1alpha1",
+    kind = "CognigyTenant",
+    namespaced,
+    derive = "PartialEq",
+    status = "CognigyTenantStatus",
+    shortname = "ctenant",
+    category = "cognigy",
+    doc = "A connection to one Cognigy installation: address, credentials, limits and which namespaces may use it.",
+    printcolumn(
+        name = "URL",
+        type_ = "string",
+        json_path = ".spec.baseUrl",
+        description = "Address of the installation."
+    ),
+    printcolumn(
+        name = "Auth",
+        type_ = "string",
+        json_path = ".status.auth",
+        description = "How the operator authenticates."
+    ),
+    printcolumn(
+        name = "Ready",
+        type_ = "string",
+        json_path = ".status.conditions[?(@.type=='Ready')].status",
+        description = "Whether the connection works."
+    ),
+    printcolumn(
+        name = "Reason",
+        type_ = "string",
+        json_path = ".status.conditions[?(@.type=='Ready')].reason",
+        description = "Why it is so."
+    ),
+    printcolumn(
+        name = "Webhooks",
+        type_ = "integer",
+        json_path = ".status.webhooks.total",
+        description = "Webhooks that use this tenant."
+    ),
+    printcolumn(
+        name = "Age",
+        type_ = "date",
+        json_path = ".metadata.creationTimestamp",
+        description = "Time since the tenant was created."
+    )
+)]
+#[serde(rename_all = "camelCase")]
+pub struct CognigyTenantSpec {
+    /// Address of the installation, for example https://tenant.example.com/new. A path prefix is kept in front of every
+    /// request. https; http only where the operator runs with --allow-insecure-http.
+    #[schemars(length(min = 1, max = 2048))]
+    pub base_url: String,
+    /// How the operator authenticates: exactly one of oauth2, apiKey and bearerToken.
+    pub auth: Auth,
+    /// Certificates (PEM) to trust besides the system's roots, for the API and for health checks.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ca_bundle: Option<CaBundle>,
+    /// How fast and how widely the operator calls the API. Tenants with the same host and port share one rate limit.
+    #[serde(default)]
+    pub limits: Limits,
+    /// When calls stop because the installation fails, and for how long.
+    #[serde(default)]
+    pub circuit_breaker: CircuitBreaker,
+    /// How concurrent changes are detected: IfMatch (ETag or _version), or CompareAndWrite for installations that have neither.
+    #[serde(default)]
+    pub concurrency: Concurrency,
+    /// Seconds between two comparisons of Cognigy's objects with their specs (drift): 5 to 86400.
+    #[serde(default = "default_resync")]
+    #[schemars(range(min = 5, max = 86_400))]
+    pub resync_period_seconds: i32,
+    /// Where health checks of callbacks may go.
+    #[serde(default)]
+    pub callbacks: Callbacks,
+    /// The user's own systems that are told what happens.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sinks: Option<Sinks>,
+    /// The namespaces whose CognigyWebhooks may use this tenant.
+    #[serde(default)]
+    pub allowed_namespaces: AllowedNamespaces,
+    /// Stops all calls to this installation; its webhooks keep their last state.
+    #[serde(default)]
+    pub suspend: bool,
+}
+
+fn default_resync() -> i32 {
+    600
+}
+
+/// Exactly one way to authenticate (cognigy-api.md §1).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Auth {
+    /// OAuth2 client credentials.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub oauth2: Option<OAuth2>,
+    /// A static key in a header of each request.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub api_key: Option<ApiKey>,
+    /// A static bearer token.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bearer_token: Option<BearerToken>,
+}
+
+/// The chosen way to authenticate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AuthMethod<'a> {
+    /// OAuth2 client credentials.
+    OAuth2(&'a OAuth2),
+    /// A static key in a header.
+    ApiKey(&'a ApiKey),
+    /// A static bearer token.
+    BearerToken(&'a BearerToken),
+}
+
+impl AuthMethod<'_> {
+    /// The word that the column Auth shows.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::OAuth2(_) => "OAuth2",
+            Self::ApiKey(_) => "APIKey",
+            Self::BearerToken(_) => "BearerToken",
+        }
+    }
+}
+
+impl Auth {
+    /// The one way that is given; `None` where the object shows none or several, which the API server refuses.
+    pub fn method(&self) -> Option<AuthMethod<'_>> {
+        match (&self.oauth2, &self.api_key, &self.bearer_token) {
+            (Some(oauth2), None, None) => Some(AuthMethod::OAuth2(oauth2)),
+            (None, Some(key), None) => Some(AuthMethod::ApiKey(key)),
+            (None, None, Some(token)) => Some(AuthMethod::BearerToken(token)),
+            _ => None,
+        }
+    }
+}
+
+/// OAuth2 client credentials.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct OAuth2 {
+    /// The Secret with client id and client secret.
+    pub credentials_secret_ref: CredentialsSecretRef,
+    /// Where tokens are fetched: an absolute URL, or a path that is appended to baseUrl.
+    #[serde(default = "default_token_url")]
+    #[schemars(length(min = 1, max = 2048))]
+    pub token_url: String,
+    /// How the credentials are sent: Basic (HTTP Basic) or RequestBody (form fields).
+    #[serde(default)]
+    pub client_authentication: ClientAuthentication,
+    /// Scopes to ask for. Default: what the tenant's webhooks need.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub scopes: Vec<String>,
+}
+
+fn default_token_url() -> String {
+    "/oauth/token".into()
+}
+
+/// A Secret with client id and client secret.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct CredentialsSecretRef {
+    /// Name of the Secret, in the tenant's namespace.
+    #[schemars(schema_with = "schema::object_name")]
+    pub name: String,
+    /// Key of the client id within the Secret's data.
+    #[serde(default = "default_client_id_key")]
+    #[schemars(schema_with = "schema::data_key")]
+    pub client_id_key: String,
+    /// Key of the client secret within the Secret's data.
+    #[serde(default = "default_client_secret_key")]
+    #[schemars(schema_with = "schema::data_key")]
+    pub client_secret_key: String,
+}
+
+fn default_client_id_key() -> String {
+    "client-id".into()
+}
+
+fn default_client_secret_key() -> String {
+    "client-secret".into()
+}
+
+/// How client credentials are sent to the token URL.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum ClientAuthentication {
+    /// HTTP Basic.
+    #[default]
+    Basic,
+    /// Form fields of the request body.
+    RequestBody,
+}
+
+/// A static key in a header of each request.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ApiKey {
+    /// The Secret with the key.
+    pub secret_ref: ApiKeySecretRef,
+    /// Name of the header that carries the key.
+    #[serde(default = "default_api_key_header")]
+    #[schemars(schema_with = "schema::header_name")]
+    pub header: String,
+}
+
+fn default_api_key_header() -> String {
+    "X-API-Key".into()
+}
+
+/// A Secret with an API key.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ApiKeySecretRef {
+    /// Name of the Secret, in the tenant's namespace.
+    #[schemars(schema_with = "schema::object_name")]
+    pub name: String,
+    /// Key within the Secret's data.
+    #[serde(default = "default_api_key_key")]
+    #[schemars(schema_with = "schema::data_key")]
+    pub key: String,
+}
+
+fn default_api_key_key() -> String {
+    "api-key".into()
+}
+
+/// A static bearer token.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct BearerToken {
+    /// The Secret with the token.
+    pub secret_ref: TokenSecretRef,
+}
+
+/// A Secret with a bearer token.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct TokenSecretRef {
+    /// Name of the Secret, in the tenant's namespace.
+    #[schemars(schema_with = "schema::object_name")]
+    pub name: String,
+    /// Key within the Secret's data.
+    #[serde(default = "default_token_key")]
+    #[schemars(schema_with = "schema::data_key")]
+    pub key: String,
+}
+
+fn default_token_key() -> String {
+    "token".into()
+}
+
+/// Where trusted certificates come from: exactly one of the two.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct CaBundle {
+    /// A ConfigMap value with PEM certificates.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub config_map_ref: Option<CaBundleRef>,
+    /// A Secret value with PEM certificates.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub secret_ref: Option<CaBundleRef>,
+}
+
+/// A ConfigMap or Secret value with PEM certificates.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct CaBundleRef {
+    /// Name of the ConfigMap or Secret, in the tenant's namespace.
+    #[schemars(schema_with = "schema::object_name")]
+    pub name: String,
+    /// Key within its data.
+    #[serde(default = "default_ca_key")]
+    #[schemars(schema_with = "schema::data_key")]
+    pub key: String,
+}
+
+fn default_ca_key() -> String {
+    "ca.crt".into()
+}
+
+/// How fast and how widely the operator calls the API.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Limits {
+    /// Sustained rate of API calls per minute: 1 to 600000. Cognigy's shared installations allow 1000 in 5 minutes per source address.
+    #[schemars(range(min = 1, max = 600_000))]
+    pub requests_per_minute: i32,
+    /// Calls that may go out at once after a pause: 1 to 100000.
+    #[schemars(range(min = 1, max = 100_000))]
+    pub burst: i32,
+    /// Calls under way at the same time: 1 to 1024.
+    #[schemars(range(min = 1, max = 1024))]
+    pub max_concurrent_requests: i32,
+    /// Seconds until a call is given up: 1 to 120.
+    #[schemars(range(min = 1, max = 120))]
+    pub request_timeout_seconds: i32,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { requests_per_minute: 180, burst: 50, max_concurrent_requests: 16, request_timeout_seconds: 15 }
+    }
+}
+
+/// When calls stop because the installation fails, and for how long.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct CircuitBreaker {
+    /// Failures in a row after which calls stop: 1 to 100.
+    #[schemars(range(min = 1, max = 100))]
+    pub failure_threshold: i32,
+    /// Seconds until one call probes whether the installation is back: 1 to 3600.
+    #[schemars(range(min = 1, max = 3600))]
+    pub open_seconds: i32,
+}
+
+impl Default for CircuitBreaker {
+    fn default() -> Self {
+        Self { failure_threshold: 5, open_seconds: 30 }
+    }
+}
+
+/// How concurrent changes are detected (cognigy-api.md §4 and §8).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum Concurrency {
+    /// By entity tag: `ETag`, else `_version`.
+    #[default]
+    IfMatch,
+    /// By comparing `lastChanged` just before the write.
+    CompareAndWrite,
+}
+
+/// Where health checks of callbacks may go.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Callbacks {
+    /// Host names that callbacks may have, for example api.example.com or *.example.com. Empty: any public host.
+    pub allowed_hosts: Vec<String>,
+    /// Whether callbacks may lie in private networks. The operator's --allow-private-callbacks must name the network too.
+    pub allow_private_networks: bool,
+}
+
+/// The user's own systems that are told what happens (cognigy-api.md §6).
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Sinks {
+    /// Receives results of health checks, policy updates and deprecations.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub monitoring: Option<Sink>,
+    /// Receives an alert when all attempts of a change are used up.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub alerts: Option<Sink>,
+    /// Receives a dead letter when all attempts of a change are used up; delivered at least once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dead_letter: Option<Sink>,
+}
+
+/// One receiver of CloudEvents.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Sink {
+    /// Where messages are posted. https; http only where the operator runs with --allow-insecure-http.
+    #[schemars(length(min = 1, max = 2048))]
+    pub url: String,
+    /// Headers of each message, read from Secrets in the tenant's namespace.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub headers_from: Vec<HeaderFrom>,
+}
+
+/// The namespaces whose webhooks may use a tenant.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct AllowedNamespaces {
+    /// Same (the tenant's own namespace), All, or Selector (namespaces with matching labels).
+    #[serde(default)]
+    pub from: NamespacesFrom,
+    /// Selects namespaces by their labels; only with from Selector.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub selector: Option<LabelSelector>,
+}
+
+/// Which namespaces may use a tenant.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum NamespacesFrom {
+    /// The tenant's own.
+    #[default]
+    Same,
+    /// All.
+    All,
+    /// Those that the selector matches.
+    Selector,
+}
+
+/// The state of a connection.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct CognigyTenantStatus {
+    /// The metadata.generation that this status speaks of; -1 before the operator has looked at the object.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub observed_generation: Option<i64>,
+    /// The state of the connection. Ready is the summary.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 16))]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]
+    pub conditions: Vec<Condition>,
+    /// How the operator authenticates: OAuth2, APIKey or BearerToken.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 32))]
+    pub auth: Option<String>,
+    /// The webhooks that use this tenant; written at most every 10 seconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub webhooks: Option<WebhookCounts>,
+    /// How the API has answered lately.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub api: Option<ApiFigures>,
+    /// State of the circuit breaker: Closed (calls go out), Open (calls wait), HalfOpen (one call probes).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub circuit: Option<Circuit>,
+}
+
+/// How many webhooks use a tenant.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct WebhookCounts {
+    /// Webhooks that refer to this tenant.
+    pub total: i32,
+    /// Those of them that are Ready.
+    pub ready: i32,
+}
+
+/// How the API has answered lately.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ApiFigures {
+    /// Share of calls that succeeded, in percent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub success_rate_percent: Option<i32>,
+    /// Average duration of a call in milliseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub average_latency_ms: Option<i64>,
+}
+
+/// State of the circuit breaker.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum Circuit {
+    /// Calls go out.
+    Closed,
+    /// Calls wait.
+    Open,
+    /// One call probes.
+    HalfOpen,
+}
