@@ -7,7 +7,7 @@ use thiserror::Error;
 
 use crate::{
     api::{EventReason, Reason},
-    cluster::secret::SourceError,
+    cluster::secret::SecretError,
     cognigy::{self, ErrorKind},
     probe::Refusal,
     retry::Unsupported,
@@ -41,7 +41,7 @@ pub enum Failure {
     },
     /// A Secret or ConfigMap, or a key of it, is missing or unusable.
     #[error(transparent)]
-    Source(#[from] SourceError),
+    Source(#[from] SecretError),
     /// `spec.retryPolicyRef` names no object.
     #[error("retry policy {0} does not exist in the webhook's namespace; create it or correct spec.retryPolicyRef")]
     RetryPolicyNotFound(String),

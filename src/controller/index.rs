@@ -5,49 +5,40 @@
 //! without reading every resource.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap},
+    collections::{BTreeSet, HashMap},
     hash::Hash,
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
-use kube::{ResourceExt as _, runtime::reflector::ObjectRef};
-
-use crate::api::{CognigyTenant, CognigyWebhook, RetryPolicy};
-
-/// `(namespace, name)`: an order that hash maps do not have, and no type parameter.
-pub type Key = (String, String);
-
-/// The key of a reference.
-pub fn key_of<K: kube::runtime::reflector::Lookup>(reference: &ObjectRef<K>) -> Key {
-    (reference.namespace.clone().unwrap_or_default(), reference.name.clone())
-}
-
-/// A reference from a key.
-pub fn reference<K>(key: &Key) -> ObjectRef<K>
-where
-    K: kube::runtime::reflector::Lookup,
-    K::DynamicType: Default,
-{
-    ObjectRef::new(&key.1).within(&key.0)
-}
+use crate::{
+    api::{CognigyTenant, CognigyWebhook, ObjectKey, tenant::AuthMethod},
+    cognigy::Surface,
+};
 
 /// What one webhook uses.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Uses {
-    tenant: Key,
-    policy: Option<Key>,
-    secrets: BTreeSet<Key>,
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Uses {
+    tenant: ObjectKey,
+    policy: Option<ObjectKey>,
+    secrets: BTreeSet<ObjectKey>,
     registered_name: String,
+    surfaces: &'static [Surface],
 }
 
 impl Uses {
     fn of(webhook: &CognigyWebhook) -> Self {
-        let namespace = webhook.namespace().unwrap_or_default();
+        let own = ObjectKey::of(webhook);
+        let secrets = webhook.spec.headers_from().iter();
         Self {
             tenant: webhook.tenant_key(),
-            policy: webhook.spec.retry_policy_ref.as_ref().map(|policy| (namespace.clone(), policy.name.clone())),
-            secrets: webhook.secret_names().into_iter().map(|name| (namespace.clone(), name.to_owned())).collect(),
-            registered_name: webhook.registered_name().into_owned(),
+            policy: webhook.retry_policy_key(),
+            secrets: secrets.map(|header| ObjectKey::new(&*own.namespace, &*header.secret_key_ref.name)).collect(),
+            registered_name: webhook.registered_name(),
+            surfaces: match &webhook.spec.existing {
+                None => &[Surface::Integrations, Surface::Webhooks],
+                Some(existing) if existing.bot_id.is_some() => &[Surface::BotWebhooks],
+                Some(_) => &[Surface::Webhooks],
+            },
         }
     }
 }
@@ -61,19 +52,19 @@ pub struct Index {
 #[derive(Debug, Default)]
 struct Inner {
     uses: HashMap<Key, Uses>,
-    by_tenant: HashMap<Key, BTreeSet<Key>>,
-    by_policy: HashMap<Key, BTreeSet<Key>>,
-    by_secret: HashMap<Key, BTreeSet<Key>>,
-    by_registration: HashMap<(Key, String), BTreeSet<Key>>,
-    tenants_by_secret: HashMap<Key, BTreeSet<Key>>,
-    tenants_by_config_map: HashMap<Key, BTreeSet<Key>>,
+    by_tenant: HashMap<Key, BTreeSet<ObjectKey>>,
+    by_policy: HashMap<Key, BTreeSet<ObjectKey>>,
+    by_secret: HashMap<Key, BTreeSet<ObjectKey>>,
+    by_registration: HashMap<(ObjectKey, String), BTreeSet<ObjectKey>>,
+    tenants_by_secret: HashMap<Key, BTreeSet<ObjectKey>>,
+    tenants_by_config_map: HashMap<Key, BTreeSet<ObjectKey>>,
 }
 
-fn insert<A: Eq + Hash>(map: &mut HashMap<A, BTreeSet<Key>>, at: A, key: &Key) {
+fn insert<A: Eq + Hash>(map: &mut HashMap<A, BTreeSet<ObjectKey>>, at: A, key: &ObjectKey) {
     map.entry(at).or_default().insert(key.clone());
 }
 
-fn remove<A: Eq + Hash>(map: &mut HashMap<A, BTreeSet<Key>>, at: &A, key: &Key) {
+fn remove<A: Eq + Hash>(map: &mut HashMap<A, BTreeSet<ObjectKey>>, at: &A, key: &ObjectKey) {
     if let Some(set) = map.get_mut(at) {
         set.remove(key);
         if set.is_empty() {
@@ -83,7 +74,7 @@ fn remove<A: Eq + Hash>(map: &mut HashMap<A, BTreeSet<Key>>, at: &A, key: &Key) 
 }
 
 impl Inner {
-    fn link(&mut self, key: &Key, uses: &Uses) {
+    fn link(&mut self, key: &ObjectKey, uses: &Uses) {
         insert(&mut self.by_tenant, uses.tenant.clone(), key);
         insert(&mut self.by_registration, (uses.tenant.clone(), uses.registered_name.clone()), key);
         if let Some(policy) = &uses.policy {
@@ -94,7 +85,7 @@ impl Inner {
         }
     }
 
-    fn unlink(&mut self, key: &Key, uses: &Uses) {
+    fn unlink(&mut self, key: &ObjectKey, uses: &Uses) {
         remove(&mut self.by_tenant, &uses.tenant, key);
         remove(&mut self.by_registration, &(uses.tenant.clone(), uses.registered_name.clone()), key);
         if let Some(policy) = &uses.policy {
@@ -110,11 +101,11 @@ impl Inner {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Affected {
     /// Tenants whose count of users may have changed.
-    pub tenants: BTreeSet<Key>,
+    pub tenants: BTreeSet<ObjectKey>,
     /// Policies whose count of users may have changed.
-    pub policies: BTreeSet<Key>,
+    pub policies: BTreeSet<ObjectKey>,
     /// Webhooks that want the same registered name.
-    pub rivals: BTreeSet<Key>,
+    pub rivals: BTreeSet<ObjectKey>,
 }
 
 impl Index {
@@ -124,7 +115,7 @@ impl Index {
 
     /// Takes a webhook in, or its change; says whom that may concern.
     pub fn record_webhook(&self, webhook: &CognigyWebhook) -> Affected {
-        let key = key_of(&ObjectRef::from_obj(webhook));
+        let key = ObjectKey::of(webhook);
         let uses = Uses::of(webhook);
         let mut inner = self.lock();
         let mut affected = Affected::default();
@@ -143,7 +134,7 @@ impl Index {
     }
 
     /// Lets a webhook go; says whom that may concern.
-    pub fn forget_webhook(&self, key: &Key) -> Affected {
+    pub fn forget_webhook(&self, key: &ObjectKey) -> Affected {
         let mut inner = self.lock();
         let Some(uses) = inner.uses.remove(key) else { return Affected::default() };
         inner.unlink(key, &uses);
@@ -151,62 +142,73 @@ impl Index {
     }
 
     /// The webhooks that are known.
-    pub fn webhooks(&self) -> BTreeSet<Key> {
+    pub fn webhooks(&self) -> BTreeSet<ObjectKey> {
         self.lock().uses.keys().cloned().collect()
     }
 
     /// Takes a tenant's Secrets and ConfigMaps in, or their change.
     pub fn record_tenant(&self, tenant: &CognigyTenant) {
-        let key = key_of(&ObjectRef::from_obj(tenant));
-        let within = |names: Vec<String>| -> Vec<Key> { names.into_iter().map(|name| (key.0.clone(), name)).collect() };
+        let key = ObjectKey::of(tenant);
+        let within = |name: &str| ObjectKey::new(&*key.namespace, name);
+        let credentials = match tenant.spec.auth.method() {
+            Some(AuthMethod::OAuth2(oauth2)) => Some(within(&oauth2.credentials_secret_ref.name)),
+            Some(AuthMethod::ApiKey(api_key)) => Some(within(&api_key.secret_ref.name)),
+            Some(AuthMethod::BearerToken(token)) => Some(within(&token.secret_ref.name)),
+            None => None,
+        };
+        let bundle = tenant.spec.ca_bundle.as_ref();
         let mut inner = self.lock();
         inner.forget_tenant(&key);
-        for secret in within(tenant.secret_names()) {
+        for secret in credentials.into_iter().chain(
+            bundle.and_then(|bundle| bundle.secret_ref.as_ref()).map(|reference| within(&reference.name)),
+        ) {
             insert(&mut inner.tenants_by_secret, secret, &key);
         }
-        for config_map in within(tenant.config_map_names()) {
-            insert(&mut inner.tenants_by_config_map, config_map, &key);
+        if let Some(reference) = bundle.and_then(|bundle| bundle.config_map_ref.as_ref()) {
+            insert(&mut inner.tenants_by_config_map, within(&reference.name), &key);
         }
     }
 
     /// Lets a tenant go.
-    pub fn forget_tenant(&self, key: &Key) {
+    pub fn forget_tenant(&self, key: &ObjectKey) {
         self.lock().forget_tenant(key);
     }
 
     /// The webhooks of a tenant.
-    pub fn webhooks_of_tenant(&self, tenant: &Key) -> BTreeSet<Key> {
+    pub fn webhooks_of_tenant(&self, tenant: &ObjectKey) -> BTreeSet<ObjectKey> {
         self.lock().by_tenant.get(tenant).cloned().unwrap_or_default()
     }
 
     /// The webhooks that use a policy.
-    pub fn webhooks_of_policy(&self, policy: &Key) -> BTreeSet<Key> {
+    pub fn webhooks_of_policy(&self, policy: &ObjectKey) -> BTreeSet<ObjectKey> {
         self.lock().by_policy.get(policy).cloned().unwrap_or_default()
     }
 
     /// The webhooks that read a Secret.
-    pub fn webhooks_of_secret(&self, secret: &Key) -> BTreeSet<Key> {
+    pub fn webhooks_of_secret(&self, secret: &ObjectKey) -> BTreeSet<ObjectKey> {
         self.lock().by_secret.get(secret).cloned().unwrap_or_default()
     }
 
     /// The webhooks that register this name with this tenant.
-    pub fn webhooks_of_registration(&self, tenant: &Key, name: &str) -> BTreeSet<Key> {
+    pub fn webhooks_of_registration(&self, tenant: &ObjectKey, name: &str) -> BTreeSet<ObjectKey> {
         self.lock().by_registration.get(&(tenant.clone(), name.to_owned())).cloned().unwrap_or_default()
     }
 
     /// The tenants that read a Secret.
-    pub fn tenants_of_secret(&self, secret: &Key) -> BTreeSet<Key> {
+    pub fn tenants_of_secret(&self, secret: &ObjectKey) -> BTreeSet<ObjectKey> {
         self.lock().tenants_by_secret.get(secret).cloned().unwrap_or_default()
     }
 
     /// The tenants that read a ConfigMap.
-    pub fn tenants_of_config_map(&self, config_map: &Key) -> BTreeSet<Key> {
+    pub fn tenants_of_config_map(&self, config_map: &ObjectKey) -> BTreeSet<ObjectKey> {
         self.lock().tenants_by_config_map.get(config_map).cloned().unwrap_or_default()
     }
 
-    /// How many webhooks each tenant has; for tests and reports.
-    pub fn counts(&self) -> BTreeMap<Key, usize> {
-        self.lock().by_tenant.iter().map(|(tenant, webhooks)| (tenant.clone(), webhooks.len())).collect()
+    /// The parts of the API that a tenant's webhooks need.
+    pub fn surfaces_of_tenant(&self, tenant: &ObjectKey) -> BTreeSet<Surface> {
+        let inner = self.lock();
+        let webhooks = inner.by_tenant.get(tenant).into_iter().flatten();
+        webhooks.filter_map(|webhook| inner.uses.get(webhook)).flat_map(|uses| uses.surfaces).copied().collect()
     }
 }
 
@@ -220,7 +222,7 @@ impl Inner {
         }
     }
 
-    fn forget_tenant(&mut self, key: &Key) {
+    fn forget_tenant(&mut self, key: &ObjectKey) {
         for map in [&mut self.tenants_by_secret, &mut self.tenants_by_config_map] {
             map.retain(|_, tenants| {
                 tenants.remove(key);
@@ -228,9 +230,4 @@ impl Inner {
             });
         }
     }
-}
-
-/// The policy's key, for symmetry with [`CognigyWebhook::tenant_key`].
-pub fn policy_key(policy: &RetryPolicy) -> Key {
-    key_of(&ObjectRef::from_obj(policy))
 }

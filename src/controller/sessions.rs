@@ -1,21 +1,25 @@
 //! The connections to Cognigy that tenants hold and webhooks use.
 //!
-//! A tenant's pass puts its connection here; a webhook's pass takes it, and hands back what it learned about the tenant
-//! (refused credentials), so that the *tenant* shows it and one probe decides (docs/design.md, *One table for errors*).
+//! A tenant's pass keeps its connection here; a webhook's pass takes it, and hands back what it learned about the tenant
+//! (refused credentials, an untrusted certificate), so that the *tenant* shows it and one probe decides (docs/design.md,
+//! *One table for errors*).
 
 use std::{
     collections::HashMap,
     sync::{Mutex, MutexGuard, PoisonError},
+    time::Instant,
 };
 
-use super::index::Key;
-use crate::{api::Reason, cognigy::Session};
+use crate::{
+    api::{ObjectKey, Reason},
+    cognigy::Session,
+};
 
-/// What a tenant offers its webhooks.
-#[derive(Clone, Debug)]
-pub enum Connection {
-    /// Calls may be sent.
-    Ready(Session),
+/// Whether calls may be sent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum State {
+    /// They may.
+    Ready,
     /// Nothing is sent until the tenant is ready again.
     NotReady {
         /// The tenant's Ready reason.
@@ -25,37 +29,60 @@ pub enum Connection {
     },
 }
 
+/// What a tenant offers its webhooks.
+#[derive(Clone, Debug)]
+pub struct Connection {
+    /// What the session was made from: the tenant's generation and the versions of its Secrets. Another fingerprint needs
+    /// another session.
+    pub fingerprint: String,
+    /// The way to send; `None` while the tenant cannot even be read (a missing Secret).
+    pub session: Option<Session>,
+    /// Whether calls may be sent.
+    pub state: State,
+    /// When a connection that is not ready is to be probed again.
+    pub next_probe: Option<Instant>,
+    /// Probes that failed in a row.
+    pub failures: u32,
+}
+
 /// The connections of all tenants; cheap to lock, never held across a wait.
 #[derive(Debug, Default)]
 pub struct Sessions {
-    connections: Mutex<HashMap<Key, Connection>>,
+    connections: Mutex<HashMap<ObjectKey, Connection>>,
 }
 
 impl Sessions {
-    fn lock(&self) -> MutexGuard<'_, HashMap<Key, Connection>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<ObjectKey, Connection>> {
         self.connections.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The tenant's connection; `None` while the tenant has not been looked at since the start.
-    pub fn get(&self, tenant: &Key) -> Option<Connection> {
+    pub fn get(&self, tenant: &ObjectKey) -> Option<Connection> {
         self.lock().get(tenant).cloned()
     }
 
-    /// Puts a connection in. Says whether webhooks should look again: calls became possible, are so in another way, or
+    /// Keeps a connection. Says whether webhooks should look again: calls became possible, are so in another way, or
     /// stopped being possible.
-    pub fn put(&self, tenant: &Key, connection: Connection) -> bool {
-        let before = self.lock().insert(tenant.clone(), connection.clone());
-        match (before, connection) {
-            (Some(Connection::Ready(before)), Connection::Ready(now)) => !before.is(&now),
-            (Some(Connection::NotReady { reason: before, .. }), Connection::NotReady { reason: now, .. }) => {
-                before != now
+    pub fn put(&self, tenant: &ObjectKey, connection: Connection) -> bool {
+        let now = (connection.state.clone(), connection.fingerprint.clone());
+        let before = self.lock().insert(tenant.clone(), connection);
+        before.is_none_or(|before| now != (before.state, before.fingerprint))
+    }
+
+    /// A webhook found out that the tenant cannot be used. Says whether that is news: the tenant should then be probed.
+    pub fn report(&self, tenant: &ObjectKey, reason: Reason, message: String) -> bool {
+        match self.lock().get_mut(tenant) {
+            Some(connection) if connection.state == State::Ready => {
+                connection.state = State::NotReady { reason, message };
+                connection.next_probe = None;
+                true
             }
-            _ => true,
+            _ => false,
         }
     }
 
     /// Forgets a tenant.
-    pub fn forget(&self, tenant: &Key) {
+    pub fn forget(&self, tenant: &ObjectKey) {
         self.lock().remove(tenant);
     }
 }

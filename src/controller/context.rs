@@ -1,0 +1,133 @@
+//! What every pass shares.
+
+use std::{collections::HashMap, fmt::Debug, sync::Arc};
+
+use ipnet::IpNet;
+use k8s_openapi::api::core::v1::Secret;
+use kube::{
+    Api, Client, Resource, ResourceExt as _,
+    core::PartialObjectMeta,
+    runtime::reflector::{ObjectRef, Store},
+};
+
+use serde::de::DeserializeOwned;
+
+use super::{
+    index::Index,
+    memo::{self, Memos},
+    sessions::Sessions,
+    triggers::Triggers,
+};
+use crate::{
+    api::{CognigyTenant, CognigyWebhook, ObjectKey, RetryPolicy},
+    cluster::audit::Trail,
+    cognigy::{CallObserver, Hosts},
+    metrics::Metrics,
+    probe::Prober,
+};
+
+/// What every pass shares.
+pub struct Context {
+    /// The API server.
+    pub client: Client,
+    /// The tenants, as watched.
+    pub tenants: Cache<CognigyTenant>,
+    /// The retry policies, as watched.
+    pub policies: Cache<RetryPolicy>,
+    /// The webhooks, as watched.
+    pub webhooks: Cache<CognigyWebhook>,
+    /// The metadata of the Secrets, as watched; their data is read on use and never kept.
+    pub secrets: Cache<PartialObjectMeta<Secret>>,
+    /// Who uses what.
+    pub index: Arc<Index>,
+    /// The tenants' connections.
+    pub sessions: Sessions,
+    /// The rate limits, one for each host and port.
+    pub hosts: Hosts,
+    /// Told of every call to Cognigy.
+    pub observer: Arc<dyn CallObserver>,
+    /// Callback health checks.
+    pub prober: Prober,
+    /// Events and audit lines.
+    pub trail: Trail,
+    /// The figures.
+    pub metrics: Arc<Metrics>,
+    /// What is remembered of each object between passes; all of it can be lost.
+    pub memos: Memos,
+    /// How passes of other objects are asked for.
+    pub triggers: Arc<Triggers>,
+    /// The operator's own settings.
+    pub settings: Settings,
+}
+
+impl Context {
+    /// The object as it is after our own last write: the watch may lag behind it. `None` where it is gone.
+    pub async fn fresh<K>(&self, api: &Api<K>, object: Arc<K>) -> kube::Result<Option<Arc<K>>>
+    where
+        K: Resource<DynamicType = ()> + Clone + DeserializeOwned + Debug,
+    {
+        let uid = object.uid().unwrap_or_default();
+        match self.memos.get(&uid).written {
+            Some(written) if memo::is_older(object.resource_version().as_deref(), &written) => {
+                let read = api.get_opt(&object.name_any()).await?;
+                Ok(read.filter(|read| read.uid().as_deref() == Some(&uid)).map(Arc::new))
+            }
+            _ => Ok(Some(object)),
+        }
+    }
+
+    /// Remembers our own write, as the API server answered it.
+    pub fn wrote<K: Resource>(&self, written: &K) {
+        let version = written.resource_version();
+        self.memos.update(&written.uid().unwrap_or_default(), |memo| memo.written = version);
+    }
+}
+
+/// The operator's own settings, from its command line.
+#[derive(Clone, Debug, Default)]
+pub struct Settings {
+    /// `--allow-insecure-http`.
+    pub allow_insecure_http: bool,
+    /// `--allow-private-callbacks`.
+    pub private_callbacks: Vec<IpNet>,
+    /// Addresses that no callback may have: the API server and the operator's own pod.
+    pub never: Vec<std::net::IpAddr>,
+}
+
+/// The objects of a kind in all watched namespaces: one store for each, since a relist replaces a whole store.
+#[derive(Clone)]
+pub struct Cache<K>
+where
+    K: Resource<DynamicType = ()> + Clone + 'static,
+{
+    stores: HashMap<Option<String>, Store<K>>,
+}
+
+impl<K> Cache<K>
+where
+    K: Resource<DynamicType = ()> + Clone + Send + Sync + 'static,
+{
+    /// A cache of these stores, by namespace; `None` is the store of all namespaces.
+    pub fn new(stores: HashMap<Option<String>, Store<K>>) -> Self {
+        Self { stores }
+    }
+
+    /// The object, where it is watched and there.
+    pub fn get(&self, key: &ObjectKey) -> Option<Arc<K>> {
+        let store = self.stores.get(&None).or_else(|| self.stores.get(&Some(key.namespace.clone())))?;
+        store.get(&reference(key))
+    }
+
+    /// Waits until every store has been filled once.
+    pub async fn ready(&self) {
+        for store in self.stores.values() {
+            // A dropped writer means that the process is ending.
+            let _ = store.wait_until_ready().await;
+        }
+    }
+}
+
+/// A reference to the object with this key.
+pub fn reference<K: Resource<DynamicType = ()>>(key: &ObjectKey) -> ObjectRef<K> {
+    ObjectRef::new(&key.name).within(&key.namespace)
+}

@@ -1,0 +1,11 @@
+//! What ends a pass without a verdict: trouble with Kubernetes itself.
+
+use thiserror::Error;
+
+/// A pass that could not tell its outcome; it is repeated soon.
+#[derive(Debug, Error)]
+pub enum PassError {
+    /// A read or a write of Kubernetes failed.
+    #[error("Kubernetes: {0}")]
+    Kubernetes(#[from] kube::Error),
+}

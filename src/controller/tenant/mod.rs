@@ -1,0 +1,182 @@
+//! Tenants: a connection is made, probed once, kept for the webhooks, and told.
+
+pub mod observe;
+mod status;
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use kube::{Api, ResourceExt as _, runtime::controller::Action};
+
+use self::status::Verdict;
+use super::{
+    backoff,
+    context::Context,
+    pass::PassError,
+    sessions::{Connection, State},
+    status::is_ready,
+    tell,
+};
+use crate::{
+    api::{CognigyTenant, FINALIZER, ObjectKey, Reason},
+    cluster::{self, audit::Fact, metadata},
+    cognigy::{CircuitState, ErrorKind, Session},
+};
+
+/// Refused credentials are tried again this often, however many webhooks wait.
+const REFUSED: Duration = Duration::from_secs(60);
+/// An installation that cannot be reached is tried again after this long, then less and less often.
+const FIRST_RETRY: Duration = Duration::from_secs(2);
+
+/// One pass over a tenant.
+pub async fn reconcile(tenant: Arc<CognigyTenant>, context: Arc<Context>) -> Result<Action, PassError> {
+    let key = ObjectKey::of(&*tenant);
+    let api: Api<CognigyTenant> = Api::namespaced(context.client.clone(), &key.namespace);
+    let Some(tenant) = context.fresh(&api, tenant).await? else { return Ok(Action::await_change()) };
+    let users = context.index.webhooks_of_tenant(&key);
+    if tenant.metadata.deletion_timestamp.is_some() && users.is_empty() {
+        context.sessions.forget(&key);
+        metadata::remove_finalizer(&api, &*tenant, FINALIZER).await?;
+        return Ok(Action::await_change());
+    }
+    if tenant.metadata.deletion_timestamp.is_none() {
+        if let Some(written) = metadata::add_finalizer(&api, &*tenant, FINALIZER).await? {
+            context.wrote(&written);
+        }
+    }
+    let connection = connect(&tenant, &key, &context, &api).await?;
+    let verdict = status::verdict(&tenant, &connection);
+    let retry = next_pass(&tenant, &connection);
+    let new_spec = tenant.status.as_ref().and_then(|status| status.observed_generation) != tenant.metadata.generation;
+    if context.sessions.put(&key, connection.clone()) || new_spec {
+        context.triggers.webhooks(users);
+    }
+    write(&tenant, &connection, &verdict, &context, &api).await?;
+    Ok(retry)
+}
+
+/// The connection as it is now: the one that is kept where nothing changed, otherwise a new one; probed where that is due.
+async fn connect(
+    tenant: &CognigyTenant,
+    key: &ObjectKey,
+    context: &Context,
+    api: &Api<CognigyTenant>,
+) -> Result<Connection, PassError> {
+    let kept = context.sessions.get(key);
+    let broken = |reason: Reason, message: String, fingerprint: String| Connection {
+        fingerprint,
+        session: None,
+        state: State::NotReady { reason, message },
+        next_probe: None,
+        failures: 0,
+    };
+    if tenant.spec.suspend {
+        let message = "spec.suspend is true: no calls are sent".to_owned();
+        return Ok(broken(Reason::Suspended, message, String::new()));
+    }
+    let reading = match observe::read(tenant, context).await {
+        Ok(reading) => reading,
+        Err(failure) => {
+            let reason = failure.disposition().reason;
+            return Ok(broken(reason, failure.message(), failure.message()));
+        }
+    };
+    let mut connection = match kept {
+        Some(kept) if kept.fingerprint == reading.fingerprint && kept.session.is_some() => kept,
+        _ => {
+            let session = match Session::new(reading.config, &context.hosts, context.observer.clone()) {
+                Ok(session) => session,
+                Err(error) => {
+                    return Ok(broken(Reason::InvalidSpec, error.to_string(), reading.fingerprint));
+                }
+            };
+            let state = State::NotReady {
+                reason: Reason::Connecting,
+                message: format!("connecting to {}", tenant.spec.base_url),
+            };
+            let connection = Connection {
+                fingerprint: reading.fingerprint,
+                session: Some(session),
+                state,
+                next_probe: None,
+                failures: 0,
+            };
+            if tenant.status.as_ref().is_none_or(|status| status.conditions.is_empty()) {
+                let verdict = status::verdict(tenant, &connection);
+                write(tenant, &connection, &verdict, context, api).await?;
+            }
+            connection
+        }
+    };
+    let due = connection.state != State::Ready && connection.next_probe.is_none_or(|next| next <= Instant::now());
+    let open = connection.session.as_ref().is_some_and(|session| session.circuit() == CircuitState::Open);
+    if due || open {
+        probe(&mut connection).await;
+    }
+    Ok(connection)
+}
+
+/// One cheap call decides whether the connection works.
+async fn probe(connection: &mut Connection) {
+    let Some(session) = connection.session.clone() else { return };
+    let error = match session.probe().await {
+        Ok(_) => {
+            connection.state = State::Ready;
+            connection.next_probe = None;
+            connection.failures = 0;
+            return;
+        }
+        Err(error) => error,
+    };
+    let wait = match &error.kind {
+        ErrorKind::Unauthorized | ErrorKind::Forbidden { .. } | ErrorKind::Rejected { .. } => REFUSED,
+        _ => error.retry_after().unwrap_or_else(|| {
+            backoff::after_failures(connection.failures + 1, FIRST_RETRY, REFUSED)
+        }),
+    };
+    connection.failures += 1;
+    connection.next_probe = Some(Instant::now() + wait);
+    connection.state = State::NotReady { reason: status::reason(&error.kind), message: error.steady_message() };
+}
+
+/// When the tenant is to be looked at again by itself.
+fn next_pass(tenant: &CognigyTenant, connection: &Connection) -> Action {
+    let resync = Duration::from_secs(u64::try_from(tenant.spec.resync_period_seconds).unwrap_or(600));
+    match (&connection.state, connection.next_probe) {
+        (State::NotReady { .. }, Some(next)) => {
+            Action::requeue(next.saturating_duration_since(Instant::now()) + Duration::from_millis(50))
+        }
+        _ => Action::requeue(backoff::until_resync(
+            &tenant.uid().unwrap_or_default(),
+            resync,
+            std::time::SystemTime::now(),
+            rand::random(),
+        )),
+    }
+}
+
+async fn write(
+    tenant: &CognigyTenant,
+    connection: &Connection,
+    verdict: &Verdict,
+    context: &Context,
+    api: &Api<CognigyTenant>,
+) -> Result<(), PassError> {
+    let key = ObjectKey::of(tenant);
+    let users = context.index.webhooks_of_tenant(&key);
+    let ready = users.iter().filter_map(|user| context.webhooks.get(user)).filter(|webhook| {
+        webhook.status.as_ref().is_some_and(|status| is_ready(&status.conditions))
+    });
+    let counts = (users.len(), ready.count());
+    let status = status::status(tenant, connection, verdict, counts, jiff::Timestamp::now());
+    let before = tenant.status.as_ref();
+    let told = before.map(|status| status.conditions.as_slice()).unwrap_or_default();
+    tell::verdict(context, Fact::new, tenant, told, verdict.reason, &verdict.message);
+    if let Some(written) = cluster::status::write(api, tenant, &status, before).await?.applied() {
+        context.wrote(&written);
+    }
+    context.metrics.conditions("CognigyTenant", &key.namespace, &key.name, &status.conditions);
+    Ok(())
+}

@@ -1,0 +1,198 @@
+//! Reads what a connection needs: the spec, its Secrets and its CA bundle.
+
+use std::{collections::BTreeSet, net::IpAddr, time::Duration};
+
+use http::HeaderName;
+use secrecy::{ExposeSecret as _, SecretString};
+use url::{Host, Url};
+
+use crate::{
+    api::{
+        CognigyTenant, ObjectKey,
+        tenant::{AuthMethod, ClientAuthentication, Concurrency},
+    },
+    cluster::secret::Source,
+    cognigy::{self, Auth, BreakerConfig, SessionConfig, Surface},
+    controller::{context::Context, error::Failure},
+    probe::address::{self, Class},
+};
+
+/// A connection that can be made, and what it was read from.
+pub struct Reading {
+    /// What the session is made of.
+    pub config: SessionConfig,
+    /// Changes whenever the session has to be made anew.
+    pub fingerprint: String,
+}
+
+/// Reads the tenant's Secrets and ConfigMap, once each.
+pub async fn read(tenant: &CognigyTenant, context: &Context) -> Result<Reading, Failure> {
+    let key = ObjectKey::of(tenant);
+    let spec = &tenant.spec;
+    let base_url = url("spec.baseUrl", &spec.base_url, context.settings.allow_insecure_http)?;
+    let surfaces = surfaces(context.index.surfaces_of_tenant(&key));
+    let mut versions = vec![tenant.metadata.generation.unwrap_or_default().to_string()];
+    let secret = async |name: &str| Source::secret(&context.client, &key.namespace, name).await;
+    let method = spec.auth.method().ok_or_else(|| {
+        Failure::InvalidSpec("spec.auth must have exactly one of oauth2, apiKey and bearerToken".into())
+    })?;
+    let auth = match method {
+        AuthMethod::OAuth2(oauth2) => {
+            let reference = &oauth2.credentials_secret_ref;
+            let source = secret(&reference.name).await?;
+            versions.push(source.resource_version().to_owned());
+            let scopes = if oauth2.scopes.is_empty() {
+                surfaces.iter().flat_map(|surface| surface.scopes()).map(|&scope| scope.to_owned()).collect()
+            } else {
+                oauth2.scopes.clone()
+            };
+            versions.extend(scopes.iter().cloned());
+            Auth::OAuth2 {
+                client_id: source.text(&reference.client_id_key)?,
+                client_secret: source.text(&reference.client_secret_key)?,
+                token_url: token_url(&base_url, &oauth2.token_url, context.settings.allow_insecure_http)?,
+                client_authentication: match oauth2.client_authentication {
+                    ClientAuthentication::Basic => cognigy::ClientAuthentication::Basic,
+                    ClientAuthentication::RequestBody => cognigy::ClientAuthentication::RequestBody,
+                },
+                scopes,
+            }
+        }
+        AuthMethod::ApiKey(api_key) => {
+            let source = secret(&api_key.secret_ref.name).await?;
+            versions.push(source.resource_version().to_owned());
+            let header = HeaderName::try_from(&api_key.header).map_err(|_| {
+                Failure::InvalidSpec(format!("spec.auth.apiKey.header {:?} is not the name of an HTTP header", api_key.header))
+            })?;
+            Auth::ApiKey { header, key: source.text(&api_key.secret_ref.key)? }
+        }
+        AuthMethod::BearerToken(token) => {
+            let source = secret(&token.secret_ref.name).await?;
+            versions.push(source.resource_version().to_owned());
+            Auth::Bearer(source.text(&token.secret_ref.key)?)
+        }
+    };
+    let bundle = ca_bundle(tenant, context).await?;
+    versions.extend(bundle.as_ref().map(|(_, version)| version.clone()));
+    let limits = &spec.limits;
+    let config = SessionConfig {
+        tenant: key.to_string(),
+        base_url,
+        auth,
+        ca_pem: bundle.map(|(pem, _)| pem.expose_secret().as_bytes().to_vec()),
+        requests_per_minute: positive(limits.requests_per_minute),
+        burst: positive(limits.burst),
+        max_concurrent_requests: positive(limits.max_concurrent_requests) as usize,
+        request_timeout: Duration::from_secs(positive(limits.request_timeout_seconds).into()),
+        breaker: BreakerConfig {
+            failure_threshold: positive(spec.circuit_breaker.failure_threshold),
+            open: Duration::from_secs(positive(spec.circuit_breaker.open_seconds).into()),
+        },
+        concurrency: match spec.concurrency {
+            Concurrency::IfMatch => cognigy::Concurrency::IfMatch,
+            Concurrency::CompareAndWrite => cognigy::Concurrency::CompareAndWrite,
+        },
+    };
+    Ok(Reading { config, fingerprint: versions.join("/") })
+}
+
+/// The tenant's CA bundle and the version of the object that holds it; also for callback health checks.
+pub async fn ca_bundle(tenant: &CognigyTenant, context: &Context) -> Result<Option<(SecretString, String)>, Failure> {
+    let Some(bundle) = &tenant.spec.ca_bundle else { return Ok(None) };
+    let namespace = ObjectKey::of(tenant).namespace;
+    let (source, key) = match (&bundle.config_map_ref, &bundle.secret_ref) {
+        (Some(reference), None) => {
+            (Source::config_map(&context.client, &namespace, &reference.name).await?, &reference.key)
+        }
+        (None, Some(reference)) => (Source::secret(&context.client, &namespace, &reference.name).await?, &reference.key),
+        _ => {
+            let message = "spec.caBundle must have exactly one of configMapRef and secretRef";
+            return Err(Failure::InvalidSpec(message.into()));
+        }
+    };
+    Ok(Some((source.text(key)?, source.resource_version().to_owned())))
+}
+
+/// Without any webhook yet, what a registered one needs.
+fn surfaces(used: BTreeSet<Surface>) -> BTreeSet<Surface> {
+    if used.is_empty() { BTreeSet::from([Surface::Integrations, Surface::Webhooks]) } else { used }
+}
+
+/// The schema's bounds start at 1.
+fn positive(value: i32) -> u32 {
+    u32::try_from(value).unwrap_or(1).max(1)
+}
+
+/// A URL that credentials may be sent to: https (http only where the operator allows it), and never link-local or
+/// metadata addresses (resources.md, `CognigyTenant`).
+fn url(field: &str, text: &str, allow_http: bool) -> Result<Url, Failure> {
+    let invalid = |why: String| Failure::InvalidSpec(format!("{field} {text} cannot be used: {why}"));
+    let url = Url::parse(text).map_err(|error| invalid(format!("{error}; give an absolute https URL")))?;
+    match url.scheme() {
+        "https" => {}
+        "http" if allow_http => {}
+        "http" => {
+            return Err(invalid(
+                "it is http, which would send credentials unencrypted; use https, or run the operator with --allow-insecure-http for a rehearsal".into(),
+            ));
+        }
+        scheme => return Err(invalid(format!("its scheme is {scheme}; give an https URL"))),
+    }
+    let literal = match url.host() {
+        Some(Host::Ipv4(address)) => Some(address.into()),
+        Some(Host::Ipv6(address)) => Some(address.into()),
+        Some(Host::Domain(_)) | None => None,
+    };
+    if literal.is_some_and(never_called) {
+        return Err(invalid("link-local and metadata addresses are never called".into()));
+    }
+    Ok(url)
+}
+
+/// Whether an address, or one that hides in it, is link-local, of a metadata service or no host's at all.
+fn never_called(address: IpAddr) -> bool {
+    let hidden = address::embedded(address).into_iter().map(IpAddr::from);
+    std::iter::once(address).chain(hidden).filter_map(Class::of).any(Class::is_never_allowed)
+}
+
+/// Absolute, or a path that is appended to the base URL (cognigy-api.md §1).
+fn token_url(base: &Url, text: &str, allow_http: bool) -> Result<Url, Failure> {
+    if text.contains("://") {
+        return url("spec.auth.oauth2.tokenUrl", text, allow_http);
+    }
+    let joined = format!("{}/{}", base.as_str().trim_end_matches('/'), text.trim_start_matches('/'));
+    url("spec.auth.oauth2.tokenUrl", &joined, allow_http)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_relative_token_url_keeps_the_base_urls_path_prefix() {
+        let base = Url::parse("https://api.example.com/new").unwrap();
+        for (text, expected) in [
+            ("/oauth/token", "https://api.example.com/new/oauth/token"),
+            ("api/v2/auth/token", "https://api.example.com/new/api/v2/auth/token"),
+            ("https://login.example.com/token", "https://login.example.com/token"),
+        ] {
+            assert_eq!(token_url(&base, text, false).unwrap().as_str(), expected);
+        }
+    }
+
+    #[test]
+    fn plain_http_needs_the_operators_flag() {
+        let refused = url("spec.baseUrl", "http://api.example.com", false).unwrap_err().to_string();
+        assert!(refused.contains("--allow-insecure-http"), "{refused}");
+        assert!(url("spec.baseUrl", "http://api.example.com", true).is_ok());
+    }
+
+    #[test]
+    fn link_local_and_metadata_addresses_are_refused_in_every_spelling() {
+        for text in ["https://169.254.169.254/", "https://0xA9FEA9FE/", "https://[fe80::1]/", "https://[::ffff:169.254.0.1]/"] {
+            let refused = url("spec.baseUrl", text, true).unwrap_err().to_string();
+            assert!(refused.contains("never called"), "{text}: {refused}");
+        }
+        assert!(url("spec.baseUrl", "https://10.0.0.8/", false).is_ok());
+    }
+}

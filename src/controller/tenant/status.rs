@@ -1,0 +1,100 @@
+//! What a tenant's status says.
+
+use jiff::Timestamp;
+
+use crate::{
+    api::{
+        CognigyTenant, CognigyTenantStatus, Conditions, Reason,
+        tenant::{Circuit, WebhookCounts},
+    },
+    cognigy::{CircuitState, ErrorKind},
+    controller::sessions::{Connection, State},
+};
+
+/// The Ready reason and its sentence.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Verdict {
+    /// The Ready reason.
+    pub reason: Reason,
+    /// The sentence.
+    pub message: String,
+}
+
+/// What a failed probe says about the tenant.
+pub fn reason(kind: &ErrorKind) -> Reason {
+    match kind {
+        ErrorKind::Unauthorized => Reason::Unauthorized,
+        ErrorKind::Forbidden { .. } => Reason::Forbidden,
+        ErrorKind::Tls => Reason::TlsFailed,
+        ErrorKind::CircuitOpen { .. } => Reason::CircuitOpen,
+        // The installation answers, and asks for patience.
+        ErrorKind::RateLimited { .. } => Reason::Connecting,
+        ErrorKind::Rejected { .. } | ErrorKind::TooLarge { .. } => Reason::InvalidSpec,
+        ErrorKind::Server { .. }
+        | ErrorKind::Timeout
+        | ErrorKind::Unreachable
+        | ErrorKind::Malformed
+        | ErrorKind::NotFound
+        | ErrorKind::NotSupported
+        | ErrorKind::Conflict
+        | ErrorKind::LockingUnsupported => Reason::Unreachable,
+    }
+}
+
+/// What the connection, and the tenant's own wish to go, amount to.
+pub fn verdict(tenant: &CognigyTenant, connection: &Connection) -> Verdict {
+    if tenant.metadata.deletion_timestamp.is_some() {
+        let message = "webhooks still use this tenant; it goes when they are gone".to_owned();
+        return Verdict { reason: Reason::InUse, message };
+    }
+    match &connection.state {
+        State::Ready => Verdict {
+            reason: Reason::Connected,
+            message: format!("Connected to {}{}", tenant.spec.base_url, not_yet_honoured(tenant)),
+        },
+        State::NotReady { reason, message } => Verdict { reason: *reason, message: message.clone() },
+    }
+}
+
+/// A field that is accepted and not yet honoured says so, instead of being ignored silently.
+fn not_yet_honoured(tenant: &CognigyTenant) -> String {
+    let Some(sinks) = &tenant.spec.sinks else { return String::new() };
+    let fields: Vec<&str> = [
+        ("spec.sinks.monitoring", sinks.monitoring.is_some()),
+        ("spec.sinks.alerts", sinks.alerts.is_some()),
+        ("spec.sinks.deadLetter", sinks.dead_letter.is_some()),
+    ]
+    .into_iter()
+    .filter_map(|(field, given)| given.then_some(field))
+    .collect();
+    if fields.is_empty() {
+        String::new()
+    } else {
+        format!("; accepted but not honoured by this version: {}", fields.join(", "))
+    }
+}
+
+/// The whole status.
+pub fn status(
+    tenant: &CognigyTenant,
+    connection: &Connection,
+    verdict: &Verdict,
+    (total, ready): (usize, usize),
+    now: Timestamp,
+) -> CognigyTenantStatus {
+    let generation = tenant.metadata.generation.unwrap_or_default();
+    let old = tenant.status.as_ref().map(|status| status.conditions.as_slice()).unwrap_or_default();
+    let count = |count: usize| i32::try_from(count).unwrap_or(i32::MAX);
+    CognigyTenantStatus {
+        observed_generation: Some(generation),
+        conditions: Conditions::new(verdict.reason, &verdict.message, generation).merge(old, now),
+        auth: tenant.spec.auth.method().map(|method| method.as_str().to_owned()),
+        webhooks: Some(WebhookCounts { total: count(total), ready: count(ready) }),
+        api: tenant.status.as_ref().and_then(|status| status.api),
+        circuit: connection.session.as_ref().map(|session| match session.circuit() {
+            CircuitState::Closed => Circuit::Closed,
+            CircuitState::Open => Circuit::Open,
+            CircuitState::HalfOpen => Circuit::HalfOpen,
+        }),
+    }
+}

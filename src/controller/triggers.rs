@@ -1,0 +1,115 @@
+//! How a change reaches the objects that it concerns: from the watches, and from one pass to others.
+
+use std::{
+    collections::{BTreeSet, HashMap},
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
+
+use futures::{Stream, StreamExt as _};
+use kube::{Resource, runtime::reflector::ObjectRef};
+use tokio::sync::{Notify, mpsc};
+
+use super::context::reference;
+use crate::api::{CognigyTenant, CognigyWebhook, ObjectKey, RetryPolicy};
+
+/// Counts in the status of tenants and policies are written at most this often (resources.md).
+const COUNT_PERIOD: Duration = Duration::from_secs(10);
+/// How long to wait for more of the same before counts are written.
+const COUNT_GATHER: Duration = Duration::from_millis(300);
+
+/// Asks for passes. Never blocks: the controllers' queues drop what is asked for twice.
+#[derive(Debug, Default)]
+pub struct Triggers {
+    tenants: Lanes,
+    policies: Lanes,
+    webhooks: Lanes,
+    miscounted: Mutex<Miscounted>,
+    miscounted_more: Notify,
+}
+
+#[derive(Debug, Default)]
+struct Miscounted {
+    tenants: BTreeSet<ObjectKey>,
+    policies: BTreeSet<ObjectKey>,
+}
+
+/// One queue for each watched namespace; `None` is the queue of all namespaces.
+#[derive(Debug, Default)]
+struct Lanes(Mutex<HashMap<Option<String>, mpsc::UnboundedSender<ObjectKey>>>);
+
+impl Lanes {
+    fn open<K>(&self, namespace: Option<&str>) -> impl Stream<Item = ObjectRef<K>> + Send + use<K>
+    where
+        K: Resource<DynamicType = ()> + 'static,
+    {
+        let (sender, mut receiver) = mpsc::unbounded_channel();
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(namespace.map(str::to_owned), sender);
+        futures::stream::poll_fn(move |context| receiver.poll_recv(context)).map(|key| reference(&key))
+    }
+
+    fn send(&self, key: ObjectKey) {
+        let lanes = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(lane) = lanes.get(&None).or_else(|| lanes.get(&Some(key.namespace.clone()))) {
+            // A closed queue means that the process is ending.
+            let _ = lane.send(key);
+        }
+    }
+}
+
+impl Triggers {
+    /// The queue of a namespace's tenants.
+    pub fn tenant_queue(&self, namespace: Option<&str>) -> impl Stream<Item = ObjectRef<CognigyTenant>> + Send + use<> {
+        self.tenants.open(namespace)
+    }
+
+    /// The queue of a namespace's policies.
+    pub fn policy_queue(&self, namespace: Option<&str>) -> impl Stream<Item = ObjectRef<RetryPolicy>> + Send + use<> {
+        self.policies.open(namespace)
+    }
+
+    /// The queue of a namespace's webhooks.
+    pub fn webhook_queue(&self, namespace: Option<&str>) -> impl Stream<Item = ObjectRef<CognigyWebhook>> + Send + use<> {
+        self.webhooks.open(namespace)
+    }
+
+    /// Asks for a tenant's pass.
+    pub fn tenant(&self, key: ObjectKey) {
+        self.tenants.send(key);
+    }
+
+    /// Asks for a policy's pass.
+    pub fn policy(&self, key: ObjectKey) {
+        self.policies.send(key);
+    }
+
+    /// Asks for the passes of webhooks.
+    pub fn webhooks(&self, keys: impl IntoIterator<Item = ObjectKey>) {
+        keys.into_iter().for_each(|key| self.webhooks.send(key));
+    }
+
+    /// Asks for the passes of tenants and policies whose count of webhooks may be wrong, soon and together.
+    pub fn recount(
+        &self,
+        tenants: impl IntoIterator<Item = ObjectKey>,
+        policies: impl IntoIterator<Item = ObjectKey>,
+    ) {
+        let mut miscounted = self.miscounted.lock().unwrap_or_else(PoisonError::into_inner);
+        miscounted.tenants.extend(tenants);
+        miscounted.policies.extend(policies);
+        drop(miscounted);
+        self.miscounted_more.notify_one();
+    }
+
+    /// Hands out what [`recount`](Self::recount) gathered; runs for ever.
+    pub async fn run_recounts(&self) {
+        loop {
+            self.miscounted_more.notified().await;
+            tokio::time::sleep(COUNT_GATHER).await;
+            let miscounted = std::mem::take(&mut *self.miscounted.lock().unwrap_or_else(PoisonError::into_inner));
+            miscounted.tenants.into_iter().for_each(|key| self.tenant(key));
+            miscounted.policies.into_iter().for_each(|key| self.policy(key));
+            tokio::time::sleep(COUNT_PERIOD).await;
+        }
+    }
+}

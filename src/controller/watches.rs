@@ -1,0 +1,205 @@
+//! The watches: one for each kind, which fill the stores, keep the index in step and say whom a change concerns.
+
+use std::{collections::BTreeSet, fmt::Debug, hash::Hash, sync::Arc};
+
+use futures::StreamExt as _;
+use kube::{
+    Api, Resource, ResourceExt as _,
+    core::PartialObjectMeta,
+    runtime::{
+        WatchStreamExt as _,
+        reflector::store::Writer,
+        watcher::{self, Event, watcher},
+    },
+};
+use serde::de::DeserializeOwned;
+
+use super::{index::Affected, seen::Seen};
+use crate::{
+    api::{
+        CognigyTenant, CognigyWebhook, FORCE_ORPHAN_ANNOTATION, ObjectKey, RECONCILE_REQUESTED_ANNOTATION, RetryPolicy,
+    },
+    controller::{context::Context, status::is_ready},
+    server::Gate,
+};
+
+/// What a watch tells.
+enum Change<'a, K> {
+    /// The object is there, perhaps as before.
+    Applied(&'a K),
+    /// The object is gone.
+    Gone(&'a ObjectKey),
+}
+
+/// Follows a kind for ever: fills its store, then tells of each change. A relist tells of what vanished meanwhile.
+/// `gate` opens when the store has been filled once.
+async fn follow<K>(api: Api<K>, config: watcher::Config, writer: Writer<K>, gate: Gate, mut tell: impl FnMut(Change<'_, K>))
+where
+    K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned + Send + Sync + 'static,
+    K::DynamicType: Eq + Hash + Clone,
+{
+    let mut known = BTreeSet::new();
+    let mut listed = BTreeSet::new();
+    let mut events = watcher(api, config).default_backoff().reflect(writer).boxed();
+    while let Some(event) = events.next().await {
+        match event {
+            Ok(Event::Init) => listed = BTreeSet::new(),
+            Ok(Event::InitApply(object)) => {
+                listed.insert(ObjectKey::of(&object));
+                tell(Change::Applied(&object));
+            }
+            Ok(Event::InitDone) => {
+                known.difference(&listed).for_each(|key| tell(Change::Gone(key)));
+                known = std::mem::take(&mut listed);
+                gate.open();
+            }
+            Ok(Event::Apply(object)) => {
+                known.insert(ObjectKey::of(&object));
+                tell(Change::Applied(&object));
+            }
+            Ok(Event::Delete(object)) => {
+                let key = ObjectKey::of(&object);
+                known.remove(&key);
+                tell(Change::Gone(&key));
+            }
+            Err(error) => tracing::warn!(kind = %K::kind(&()), %error, "a watch was interrupted and starts again"),
+        }
+    }
+}
+
+/// What of an object asks for a pass when it changes: neither a status nor the operator's own annotation does.
+fn wish<K: Resource>(object: &K) -> String {
+    let annotation = |name| object.annotations().get(name).map_or("", String::as_str);
+    format!(
+        "{}/{}/{}/{}/{}",
+        object.uid().unwrap_or_default(),
+        object.meta().generation.unwrap_or_default(),
+        object.meta().deletion_timestamp.is_some(),
+        annotation(RECONCILE_REQUESTED_ANNOTATION),
+        annotation(FORCE_ORPHAN_ANNOTATION),
+    )
+}
+
+/// Follows the webhooks.
+pub async fn webhooks(
+    context: Arc<Context>,
+    api: Api<CognigyWebhook>,
+    config: watcher::Config,
+    writer: Writer<CognigyWebhook>,
+    gate: Gate,
+) {
+    let (mut wishes, mut states) = (Seen::default(), Seen::default());
+    follow(api, config, writer, gate, move |change| {
+        let Affected { tenants, policies, rivals } = match change {
+            Change::Applied(webhook) => {
+                let key = ObjectKey::of(webhook);
+                let affected = context.index.record_webhook(webhook);
+                let ready = webhook.status.as_ref().is_some_and(|status| is_ready(&status.conditions));
+                if states.changed(&key, format!("{}/{ready}", webhook.uid().unwrap_or_default())) {
+                    context.triggers.recount([webhook.tenant_key()], []);
+                }
+                if wishes.changed(&key, wish(webhook)) {
+                    context.triggers.webhooks([key]);
+                }
+                affected
+            }
+            Change::Gone(key) => {
+                wishes.forget(key);
+                states.forget(key);
+                context.metrics.forget("CognigyWebhook", &key.namespace, &key.name);
+                let affected = context.index.forget_webhook(key);
+                // A tenant that waits for its last webhook can go at once.
+                affected.tenants.iter().for_each(|tenant| context.triggers.tenant(tenant.clone()));
+                affected
+            }
+        };
+        context.triggers.webhooks(rivals);
+        context.triggers.recount(tenants, policies);
+    })
+    .await;
+}
+
+/// Follows the tenants.
+pub async fn tenants(
+    context: Arc<Context>,
+    api: Api<CognigyTenant>,
+    config: watcher::Config,
+    writer: Writer<CognigyTenant>,
+    gate: Gate,
+) {
+    let mut wishes = Seen::default();
+    follow(api, config, writer, gate, move |change| match change {
+        Change::Applied(tenant) => {
+            let key = ObjectKey::of(tenant);
+            context.index.record_tenant(tenant);
+            if wishes.changed(&key, wish(tenant)) {
+                context.triggers.tenant(key);
+            }
+        }
+        Change::Gone(key) => {
+            wishes.forget(key);
+            context.index.forget_tenant(key);
+            context.sessions.forget(key);
+            context.metrics.forget("CognigyTenant", &key.namespace, &key.name);
+            context.metrics.forget_tenant(&key.to_string());
+            context.triggers.webhooks(context.index.webhooks_of_tenant(key));
+        }
+    })
+    .await;
+}
+
+/// Follows the retry policies.
+pub async fn policies(
+    context: Arc<Context>,
+    api: Api<RetryPolicy>,
+    config: watcher::Config,
+    writer: Writer<RetryPolicy>,
+    gate: Gate,
+) {
+    let mut wishes = Seen::default();
+    follow(api, config, writer, gate, move |change| {
+        let key = match change {
+            Change::Applied(policy) => {
+                let key = ObjectKey::of(policy);
+                if !wishes.changed(&key, wish(policy)) {
+                    return;
+                }
+                context.triggers.policy(key.clone());
+                key
+            }
+            Change::Gone(key) => {
+                wishes.forget(key);
+                context.metrics.forget("RetryPolicy", &key.namespace, &key.name);
+                key.clone()
+            }
+        };
+        context.triggers.webhooks(context.index.webhooks_of_policy(&key));
+    })
+    .await;
+}
+
+/// Follows the metadata of Secrets or ConfigMaps: whoever reads a changed one looks again at once.
+pub async fn sources<K>(
+    api: Api<PartialObjectMeta<K>>,
+    config: watcher::Config,
+    writer: Writer<PartialObjectMeta<K>>,
+    gate: Gate,
+    mut concern: impl FnMut(&ObjectKey),
+) where
+    K: Resource<DynamicType = ()> + Clone + Debug + Send + Sync + 'static,
+{
+    let mut versions = Seen::default();
+    follow(api, config, writer, gate, move |change| match change {
+        Change::Applied(source) => {
+            let key = ObjectKey::of(source);
+            if versions.changed(&key, source.resource_version().unwrap_or_default()) {
+                concern(&key);
+            }
+        }
+        Change::Gone(key) => {
+            versions.forget(key);
+            concern(key);
+        }
+    })
+    .await;
+}

@@ -1,0 +1,156 @@
+//! The pass's own books: ids, entity tag and the status that is being drafted.
+
+use super::world::{Fact, Health, Known, Older, Target, World};
+use crate::{
+    api::{
+        CognigyWebhook, CognigyWebhookStatus, FINALIZER, REGISTRATION_ANNOTATION, Reason,
+        webhook::{KeptVersion, State},
+    },
+    cognigy::{ETag, Webhook, WebhookId},
+    controller::status::has_reason,
+};
+
+/// What a pass writes down as it goes.
+#[derive(Clone, Debug)]
+pub struct Book {
+    /// The status that is being drafted. Its top level speaks of the desired version.
+    pub status: CognigyWebhookStatus,
+    /// The webhook as last read, with the tag to write it under.
+    pub webhook: Option<Webhook>,
+    /// The entity tag that is known to be current.
+    pub tag: Option<ETag>,
+}
+
+impl Book {
+    /// Opens the books for a version: another version's entry moves to the older ones, a kept one comes back.
+    pub fn open(status: Option<&CognigyWebhookStatus>, version: i32) -> Self {
+        let mut status = status.cloned().unwrap_or_default();
+        if status.webhook_id.is_some() && status.version != Some(version) {
+            if let (Some(webhook_id), Some(version)) = (status.webhook_id.take(), status.version.take()) {
+                let state = status.state.take().unwrap_or(State::Inactive);
+                status.versions.insert(0, KeptVersion { version, webhook_id, state });
+            }
+            status.etag = None;
+            status.retry_policy = None;
+            status.health = None;
+            if let Some(at) = status.versions.iter().position(|kept| kept.version == version) {
+                let kept = status.versions.remove(at);
+                status.webhook_id = Some(kept.webhook_id);
+                status.version = Some(kept.version);
+                status.state = Some(kept.state);
+            }
+        }
+        Self { status, webhook: None, tag: None }
+    }
+
+    /// The id of the desired version.
+    pub fn id(&self) -> Option<WebhookId> {
+        self.status.webhook_id.as_deref().and_then(|id| id.parse().ok())
+    }
+
+    /// The id of any version.
+    pub fn id_of(&self, version: i64) -> Option<WebhookId> {
+        if self.status.version.map(i64::from) == Some(version) {
+            return self.id();
+        }
+        let kept = self.status.versions.iter().find(|kept| i64::from(kept.version) == version)?;
+        kept.webhook_id.parse().ok()
+    }
+
+    /// The desired version is registered under this id.
+    pub fn registered(&mut self, id: &WebhookId, version: i64, active: bool) {
+        self.status.webhook_id = Some(id.to_string());
+        self.status.version = i32::try_from(version).ok();
+        self.set_active(version, active);
+    }
+
+    /// A version's state in Cognigy.
+    pub fn set_active(&mut self, version: i64, active: bool) {
+        let state = if active { State::Active } else { State::Inactive };
+        if self.status.version.map(i64::from) == Some(version) {
+            self.status.state = Some(state);
+        }
+        self.status.versions.iter_mut().filter(|kept| i64::from(kept.version) == version).for_each(|kept| {
+            kept.state = state;
+        });
+    }
+
+    /// A version is gone.
+    pub fn forget(&mut self, version: i64) {
+        if self.status.version.map(i64::from) == Some(version) {
+            self.status.webhook_id = None;
+            self.status.version = None;
+            self.status.state = None;
+            self.status.etag = None;
+            self.status.retry_policy = None;
+            self.webhook = None;
+            self.tag = None;
+        }
+        self.status.versions.retain(|kept| i64::from(kept.version) != version);
+    }
+
+    /// The world as the status tells it; nothing of it was seen in this pass.
+    pub fn world(&self, webhook: &CognigyWebhook, key: &str, health: Health) -> World {
+        let finalized = webhook.metadata.finalizers.iter().flatten().any(|finalizer| finalizer == FINALIZER);
+        let recorded = webhook.metadata.annotations.as_ref().and_then(|all| all.get(REGISTRATION_ANNOTATION));
+        let claimed = finalized && recorded.is_some_and(|recorded| recorded == key);
+        let refused = has_reason(&self.status.conditions, Reason::AlreadyExists);
+        let target = match (&self.status.webhook_id, self.status.state) {
+            (Some(_), state) => Target::Known(Known {
+                seen: false,
+                active: state.is_some_and(State::is_active),
+                registration: Fact::Unread,
+                policy: Fact::Unread,
+                tagged: false,
+            }),
+            (None, _) => Target::Missing { searched: false },
+        };
+        let older = self.status.versions.iter();
+        World {
+            claimed,
+            ours: claimed && !refused,
+            target,
+            health,
+            older: older
+                .map(|kept| Older { version: kept.version.into(), active: kept.state.is_active() })
+                .collect(),
+            undeletable: false,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn status() -> CognigyWebhookStatus {
+        CognigyWebhookStatus {
+            webhook_id: Some("wh_2".into()),
+            version: Some(2),
+            state: Some(State::Active),
+            versions: vec![KeptVersion { version: 1, webhook_id: "wh_1".into(), state: State::Inactive }],
+            ..CognigyWebhookStatus::default()
+        }
+    }
+
+    #[test]
+    fn a_new_version_opens_its_books_and_keeps_the_old_ones() {
+        let book = Book::open(Some(&status()), 3);
+        assert_eq!(book.id(), None);
+        let kept: Vec<_> = book.status.versions.iter().map(|kept| (kept.version, kept.state)).collect();
+        assert_eq!(kept, [(2, State::Active), (1, State::Inactive)]);
+    }
+
+    #[test]
+    fn going_back_to_a_kept_version_finds_its_id_again() {
+        let book = Book::open(Some(&status()), 1);
+        assert_eq!(book.id().map(|id| id.to_string()), Some("wh_1".into()));
+        assert_eq!(book.status.state, Some(State::Inactive));
+        assert_eq!(book.id_of(2).map(|id| id.to_string()), Some("wh_2".into()));
+    }
+
+    #[test]
+    fn the_same_version_leaves_the_books_as_they_are() {
+        assert_eq!(Book::open(Some(&status()), 2).status, status());
+    }
+}
