@@ -1,6 +1,6 @@
 //! What can go wrong with a control plane, in words for the person who wanted one.
 
-use std::{io, path::PathBuf, process::ExitStatus, time::Duration};
+use std::{io, ops::Range, path::PathBuf, process::ExitStatus, time::Duration};
 
 /// What this crate's functions return.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -69,8 +69,11 @@ pub enum Error {
         etcd_log: String,
     },
     /// No port could be had.
-    #[error("no free port on 127.0.0.1 between 20000 and 30000 was found")]
-    NoPort,
+    #[error("no free port on 127.0.0.1 was found between {} and {}", .range.start, .range.end)]
+    NoPort {
+        /// Where it was looked for.
+        range: Range<u16>,
+    },
     /// X.509 can hold more groups, the library that writes the certificates cannot.
     #[error("user {user} has {groups} groups: a client certificate of this control plane carries at most two")]
     TooManyGroups {
@@ -82,9 +85,6 @@ pub enum Error {
     /// Keys or certificates could not be made.
     #[error("cannot make a certificate: {0}")]
     Certificate(#[from] rcgen::Error),
-    /// The HTTP client that looks at `/readyz` could not be set up.
-    #[error("cannot set up the client for /readyz: {0}")]
-    Client(String),
     /// The audit log was asked for, but is not written.
     #[error("this control plane writes no audit log: start it with `Options::audit`")]
     NoAuditLog,
@@ -102,6 +102,13 @@ pub enum Error {
         /// What the system said.
         source: io::Error,
     },
+}
+
+impl Error {
+    /// Whether a process ended because somebody else has its port.
+    pub(crate) fn is_port_taken(&self) -> bool {
+        matches!(self, Self::Ended { log, .. } if log.contains("address already in use"))
+    }
 }
 
 /// Says what was tried when the system refuses.
