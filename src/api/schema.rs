@@ -102,6 +102,10 @@ pub(super) fn headers(_: &mut SchemaGenerator) -> Schema {
                 "message": "each key must be the name of an HTTP header: 1 to 128 letters, digits and !#$%&'*+-.^_`|~",
             },
             {"rule": format!("self.all(name, !(name.lowerAscii() in {HOP_BY_HOP}))"), "message": HOP_BY_HOP_MESSAGE},
+            {
+                "rule": "self.all(one, self.exists_one(other, other.lowerAscii() == one.lowerAscii()))",
+                "message": "header names must be unique whatever their case: remove the second one",
+            },
         ],
     })
 }
