@@ -112,7 +112,9 @@ impl Surface {
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 pub enum ConfigError {
     /// The base or token URL cannot carry requests.
-    #[error("{what} {url} cannot be used: {why}; give an absolute http(s) URL with a host, without user info, query or fragment")]
+    #[error(
+        "{what} {url} cannot be used: {why}; give an absolute http(s) URL with a host, without user info, query or fragment"
+    )]
     Url {
         /// Which URL.
         what: &'static str,

@@ -21,8 +21,10 @@ mod integrations;
 mod limit;
 mod model;
 mod observer;
+mod pages;
 mod problem;
 mod session;
+mod tls;
 mod token;
 mod trace;
 mod webhooks;
@@ -30,19 +32,18 @@ mod wire;
 
 pub use answer::Answer;
 pub use breaker::CircuitState;
-pub use config::{
-    Auth, BreakerConfig, ClientAuthentication, Concurrency, ConfigError, SessionConfig, Surface,
-};
+pub use config::{Auth, BreakerConfig, ClientAuthentication, Concurrency, ConfigError, SessionConfig, Surface};
 pub use crypto::install_crypto_provider;
 pub use error::{Error, ErrorKind, Throttle};
 pub use ids::{BotId, ETag, HeaderValueText, IdempotencyKey, InvalidText, WebhookId};
 pub use integrations::{Deletion, Outcome, Registered};
 pub use limit::Hosts;
 pub use model::{
-    BackoffStrategy, BackoffType, BotWebhook, Integration, IntervalPolicy, Method, Registration,
-    Status, StoredPolicy, Webhook, WindowPolicy,
+    BackoffStrategy, BackoffType, BotWebhook, Integration, IntervalPolicy, Method, Registration, Status, StoredPolicy,
+    Webhook, WindowPolicy,
 };
 pub use observer::{CallObserver, Code, Route, Silent, TokenOutcome};
 pub use session::Session;
+pub use tls::tls_cause;
 pub use trace::TraceContext;
 pub use webhooks::{Precondition, Read};

@@ -111,11 +111,9 @@ impl Route {
             | Self::GetIntegration
             | Self::ListIntegrations
             | Self::DeleteIntegration => "Integration Developer",
-            Self::Token
-            | Self::GetWebhook
-            | Self::PutWebhook
-            | Self::ListBotWebhooks
-            | Self::PatchBotWebhook => "Webhook Administrator",
+            Self::Token | Self::GetWebhook | Self::PutWebhook | Self::ListBotWebhooks | Self::PatchBotWebhook => {
+                "Webhook Administrator"
+            }
         }
     }
 }
