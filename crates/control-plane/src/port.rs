@@ -1,0 +1,31 @@
+//! Free ports.
+
+use std::{
+    net::{Ipv4Addr, TcpListener},
+    ops::Range,
+};
+
+use rand::Rng;
+
+use crate::{Error, Result};
+
+/// Below the ephemeral ports (from 32768 on Linux): so no outgoing connection can take the port of a stopped API server before it is
+/// started again, as it could with a port that the system chose.
+const RANGE: Range<u16> = 20_000..30_000;
+const TRIES: usize = 100;
+
+/// Two different ports of 127.0.0.1 that were free a moment ago. Somebody may be faster; then the process that wants one ends and says so.
+pub(crate) fn free_pair() -> Result<(u16, u16)> {
+    let first = listener()?;
+    let second = listener()?;
+    Ok((first.1, second.1))
+}
+
+/// Held, so that the second port is another one.
+fn listener() -> Result<(TcpListener, u16)> {
+    let mut random = rand::rng();
+    (0..TRIES)
+        .map(|_| random.random_range(RANGE))
+        .find_map(|port| Some((TcpListener::bind((Ipv4Addr::LOCALHOST, port)).ok()?, port)))
+        .ok_or(Error::NoPort { range: RANGE })
+}
