@@ -62,6 +62,20 @@ use serde::{Deserialize, Serialize};
     )
 )]
 #[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new("has(self.backoff) != has(self.intervalsMs)")
+    .message("exactly one of backoff and intervalsMs must be given: add one, or remove the other"))]
+#[x_kube(validation = Rule::new("!has(self.maxRetries) || !has(self.intervalsMs) || self.maxRetries == size(self.intervalsMs)")
+    .message("maxRetries must equal the number of intervalsMs: remove maxRetries, or list one interval per retry")
+    .field_path(".maxRetries"))]
+#[x_kube(validation = Rule::new("!has(self.intervalsMs) || [0, 1, 2, 3, 4, 5, 6, 7, 8].all(i, i + 1 >= size(self.intervalsMs) || self.intervalsMs[i + 1] * 2 >= self.intervalsMs[i] * 3)")
+    .message("each of intervalsMs must be at least 1.5 times the one before: lengthen the later ones, or shorten the earlier ones")
+    .field_path(".intervalsMs"))]
+#[x_kube(validation = Rule::new("!has(self.intervalsMs) || self.intervalsMs.sum() <= 3600000")
+    .message("the sum of intervalsMs must be at most 3600000 (one hour): shorten the intervals, or list fewer")
+    .field_path(".intervalsMs"))]
+#[x_kube(validation = Rule::new("self.failureThresholdPercent <= [99, 97, 92, 85, 78, 71, 66, 61, 57, 53][(has(self.maxRetries) ? self.maxRetries : has(self.intervalsMs) ? size(self.intervalsMs) : 3) - 1]")
+    .message("failureThresholdPercent leaves less than one simulated delivery in a thousand: with 1, 2, 3, 4, 5, 6, 7, 8, 9, 10 retries it may be at most 99, 97, 92, 85, 78, 71, 66, 61, 57, 53; lower it, or have fewer retries")
+    .field_path(".failureThresholdPercent"))]
 pub struct RetryPolicySpec {
     /// How often a failed delivery is repeated: 1 to 10. Default: 3, or the number of intervals where intervalsMs is given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -97,6 +111,9 @@ fn default_failure_threshold() -> i32 {
 /// Delays that are calculated from a base and a cap (cognigy-api.md §3).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new("self.maxDelayMs >= self.baseDelayMs")
+    .message("maxDelayMs (30000 unless given) must be at least baseDelayMs: raise maxDelayMs, or lower baseDelayMs")
+    .field_path(".maxDelayMs"))]
 pub struct Backoff {
     /// How the delays grow: Exponential doubles each one (baseDelayMs, 2 x baseDelayMs, 4 x …), Linear adds baseDelayMs each time.
     #[serde(default)]

@@ -60,7 +60,7 @@ use super::{HeaderFrom, schema};
 pub struct CognigyTenantSpec {
     /// Address of the installation, for example https://tenant.example.com/new. A path prefix is kept in front of every
     /// request. https; http only where the operator runs with --allow-insecure-http.
-    #[schemars(length(min = 1, max = 2048))]
+    #[schemars(schema_with = "schema::base_url")]
     pub base_url: String,
     /// How the operator authenticates: exactly one of oauth2, apiKey and bearerToken.
     pub auth: Auth,
@@ -101,6 +101,8 @@ fn default_resync() -> i32 {
 /// Exactly one way to authenticate (cognigy-api.md §1).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new("[has(self.oauth2), has(self.apiKey), has(self.bearerToken)].exists_one(given, given)")
+    .message("auth must have exactly one of oauth2, apiKey and bearerToken: add one, or remove the others"))]
 pub struct Auth {
     /// OAuth2 client credentials.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -148,20 +150,21 @@ impl Auth {
 }
 
 /// OAuth2 client credentials.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct OAuth2 {
     /// The Secret with client id and client secret.
     pub credentials_secret_ref: CredentialsSecretRef,
     /// Where tokens are fetched: an absolute URL, or a path that is appended to baseUrl.
     #[serde(default = "default_token_url")]
-    #[schemars(length(min = 1, max = 2048))]
+    #[schemars(schema_with = "schema::token_url")]
     pub token_url: String,
     /// How the credentials are sent: Basic (HTTP Basic) or RequestBody (form fields).
     #[serde(default)]
     pub client_authentication: ClientAuthentication,
     /// Scopes to ask for. Default: what the tenant's webhooks need.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(schema_with = "schema::scopes")]
     pub scopes: Vec<String>,
 }
 
@@ -265,6 +268,8 @@ fn default_token_key() -> String {
 /// Where trusted certificates come from: exactly one of the two.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new("has(self.configMapRef) != has(self.secretRef)")
+    .message("caBundle must have exactly one of configMapRef and secretRef: add one, or remove the other"))]
 pub struct CaBundle {
     /// A ConfigMap value with PEM certificates.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -348,6 +353,7 @@ pub enum Concurrency {
 #[serde(rename_all = "camelCase", default)]
 pub struct Callbacks {
     /// Host names that callbacks may have, for example api.example.com or *.example.com. Empty: any public host.
+    #[schemars(schema_with = "schema::allowed_hosts")]
     pub allowed_hosts: Vec<String>,
     /// Whether callbacks may lie in private networks. The operator's --allow-private-callbacks must name the network too.
     pub allow_private_networks: bool,
@@ -369,20 +375,23 @@ pub struct Sinks {
 }
 
 /// One receiver of CloudEvents.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Sink {
     /// Where messages are posted. https; http only where the operator runs with --allow-insecure-http.
-    #[schemars(length(min = 1, max = 2048))]
+    #[schemars(schema_with = "schema::service_url")]
     pub url: String,
     /// Headers of each message, read from Secrets in the tenant's namespace.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(schema_with = "schema::headers_from")]
     pub headers_from: Vec<HeaderFrom>,
 }
 
 /// The namespaces whose webhooks may use a tenant.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new("has(self.selector) == (self.from == 'Selector')")
+    .message("allowedNamespaces.selector belongs to from Selector: set from to Selector and give a selector, or remove the selector"))]
 pub struct AllowedNamespaces {
     /// Same (the tenant's own namespace), All, or Selector (namespaces with matching labels).
     #[serde(default)]
@@ -428,6 +437,7 @@ pub struct CognigyTenantStatus {
     pub api: Option<ApiFigures>,
     /// State of the circuit breaker: Closed (calls go out), Open (calls wait), HalfOpen (one call probes).
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Circuit")]
     pub circuit: Option<Circuit>,
 }
 

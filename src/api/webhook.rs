@@ -20,6 +20,12 @@ use super::{HeaderFrom, LocalRef, ObjectKey, schema};
     status = "CognigyWebhookStatus",
     shortname = "cwh",
     category = "cognigy",
+    validation = Rule::new("has(self.spec.existing) == has(oldSelf.spec.existing)")
+        .message("existing cannot be added to or removed from an object: create a new one and delete this (deletionPolicy Orphan keeps its registration)")
+        .field_path(".spec.existing"),
+    validation = Rule::new("has(self.spec.existing) || has(oldSelf.spec.existing) || (has(self.spec.name) ? self.spec.name : self.metadata.name) == (has(oldSelf.spec.name) ? oldSelf.spec.name : oldSelf.metadata.name)")
+        .message("name (by default metadata.name) cannot be changed, because it is the registration's identity in Cognigy: set it back, or create a new object")
+        .field_path(".spec.name"),
     doc = "A webhook in Cognigy: either registered by the operator, or an existing one whose retry policy is managed.",
     selectable = ".spec.tenantRef.name",
     selectable = ".spec.retryPolicyRef.name",
@@ -94,29 +100,44 @@ use super::{HeaderFrom, LocalRef, ObjectKey, schema};
     )
 )]
 #[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new("!has(self.existing) || !(has(self.name) || has(self.url) || has(self.method) || has(self.headers) || has(self.headersFrom) || has(self.payloadFormat) || has(self.version) || has(self.enabled) || has(self.healthCheck) || has(self.previousVersions))")
+    .message("existing excludes name, url, method, headers, headersFrom, payloadFormat, version, enabled, healthCheck and previousVersions: remove these, or remove existing"))]
+#[x_kube(validation = Rule::new("has(self.existing) || has(self.url)")
+    .message("url is required: give the callback's https URL, or name a webhook that exists already under existing"))]
+#[x_kube(validation = Rule::new("!has(self.existing) || has(self.retryPolicyRef)")
+    .message("retryPolicyRef is required with existing: name the RetryPolicy that the webhook is to have"))]
+#[x_kube(validation = Rule::new("!has(self.headers) || !has(self.headersFrom) || self.headersFrom.all(from, self.headers.all(name, name.lowerAscii() != from.name.lowerAscii()))")
+    .message("a header may stand in headers or in headersFrom, not in both (whatever its case): remove one of the two"))]
 pub struct CognigyWebhookSpec {
     /// The Cognigy installation.
     pub tenant_ref: TenantRef,
     /// Name in Cognigy. Default: metadata.name. It cannot be changed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::registered_name")]
     pub name: Option<String>,
     /// The callback URL, https, without user info and fragment. Required unless existing is given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::callback_url")]
     pub url: Option<String>,
     /// HTTP method of deliveries: POST, PUT or PATCH. Default: POST.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Method")]
     pub method: Option<Method>,
     /// HTTP headers of deliveries and health checks. Values that are secret belong into headersFrom.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::headers")]
     pub headers: Option<BTreeMap<String, String>>,
     /// HTTP headers whose values are read from Secrets in this namespace. A changed Secret is sent to Cognigy at once.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::headers_from")]
     pub headers_from: Option<Vec<HeaderFrom>>,
     /// Media type of deliveries. Default: application/json.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::media_type")]
     pub payload_format: Option<String>,
     /// Version of the registration: 1 to 2147483647. Default: 1. Another version is rolled out blue/green.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 2_147_483_647))]
     pub version: Option<i32>,
     /// Whether the webhook is to be active in Cognigy. Default: true.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -126,6 +147,7 @@ pub struct CognigyWebhookSpec {
     pub health_check: Option<HealthCheckSpec>,
     /// Deactivated older versions to keep for roll-back: 0 to 10. Default: 1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0, max = 10))]
     pub previous_versions: Option<i32>,
     /// A webhook that exists in Cognigy already and of which only the retry policy is managed. Excludes name, url, method,
     /// headers, headersFrom, payloadFormat, version, enabled, healthCheck and previousVersions.
@@ -188,7 +210,7 @@ impl Method {
 }
 
 /// How a callback is checked; what is absent is the operator's default (see [`HealthCheck`]).
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct HealthCheckSpec {
     /// Turns all health checks off: the webhook is activated unchecked. Default: false.
@@ -196,15 +218,21 @@ pub struct HealthCheckSpec {
     pub disabled: Option<bool>,
     /// Seconds until a check is given up: 1 to 30. Default: 5.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 30))]
     pub timeout_seconds: Option<i32>,
     /// Seconds between two checks of an active webhook: 2 to 86400, or 0 to check only before activation. Default: 300.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0, max = 86_400))]
+    #[x_kube(validation = Rule::new("self != 1")
+        .message("periodSeconds must be 0 (check only before activation) or 2 to 86400"))]
     pub period_seconds: Option<i32>,
     /// Failed checks in a row after which an active webhook counts as failing: 1 to 100. Default: 3.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 100))]
     pub failure_threshold: Option<i32>,
     /// What happens to an active webhook that fails: Report says so, Deactivate switches it off until it passes. Default: Report.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "OnFailure")]
     pub on_failure: Option<OnFailure>,
 }
 
@@ -236,15 +264,22 @@ pub struct HealthCheck {
 /// A webhook that exists in Cognigy: `{webhookId}`, `{botId, webhookId}` or `{botId, name}`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new("has(self.webhookId) != has(self.name)")
+    .message("existing must have exactly one of webhookId and name: give {webhookId}, {botId, webhookId} or {botId, name}"))]
+#[x_kube(validation = Rule::new("!has(self.name) || has(self.botId)")
+    .message("existing.name needs botId, because names are unique only within a bot: add botId, or give webhookId"))]
 pub struct Existing {
     /// Cognigy's id of the webhook.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::cognigy_id")]
     pub webhook_id: Option<String>,
     /// Cognigy's id of the bot whose webhook it is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::cognigy_id")]
     pub bot_id: Option<String>,
     /// Name of the webhook among those of the bot.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::existing_name")]
     pub name: Option<String>,
 }
 
@@ -305,6 +340,7 @@ pub struct CognigyWebhookStatus {
     pub version: Option<i32>,
     /// Active or Inactive in Cognigy.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "State")]
     pub state: Option<State>,
     /// The retry policy that Cognigy has.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -314,15 +350,18 @@ pub struct CognigyWebhookStatus {
     pub health: Option<Health>,
     /// Older versions that are kept for roll-back.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 16))]
     pub versions: Vec<KeptVersion>,
     /// Where Cognigy differs from the spec; at most 10, secrets as ***.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 10))]
     pub drift: Vec<Drift>,
     /// The change that fails at present.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failure: Option<Failure>,
     /// resourceVersion of each Secret whose values the registration was last written with, by the Secret's name.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(extend("maxProperties" = 64))]
     pub secret_versions: BTreeMap<String, String>,
     /// When Cognigy was last seen as the spec says; moves only together with something else.
     #[serde(default, skip_serializing_if = "Option::is_none")]
