@@ -1,2 +1,46 @@
-//! bin
-fn main() {}
+//! The program: see `docs/design.md`.
+
+use std::{error::Error, io, process::ExitCode};
+
+use clap::Parser as _;
+use cognigy_operator::{
+    api,
+    args::{Cli, Command, Run},
+    cognigy, controller, telemetry,
+};
+use tokio::signal::unix::{SignalKind, signal};
+
+fn main() -> ExitCode {
+    cognigy::install_crypto_provider();
+    let outcome = match Cli::parse().command {
+        Command::Run(args) => run(*args),
+        Command::Crds => api::crds_yaml().map(|yaml| print!("{yaml}")).map_err(Into::into),
+    };
+    outcome.map_or_else(
+        |error| {
+            eprintln!("cognigy-operator: {error}");
+            ExitCode::FAILURE
+        },
+        |()| ExitCode::SUCCESS,
+    )
+}
+
+fn run(args: Run) -> Result<(), Box<dyn Error>> {
+    telemetry::init(args.log_format, &args.log_level)?;
+    args.without_effect().iter().for_each(|sentence| tracing::warn!("{sentence}"));
+    tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(async {
+        let shutdown = asked_to_stop()?;
+        controller::run(args, shutdown).await.map_err(Into::into)
+    })
+}
+
+/// Resolves at SIGTERM or Ctrl-C.
+fn asked_to_stop() -> io::Result<impl Future<Output = ()> + Send + 'static> {
+    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    })
+}

@@ -267,7 +267,7 @@ mod tests {
     #[tokio::test]
     async fn livez_names_the_task_that_ended_unexpectedly() {
         let running = start().await;
-        let minute = Duration::from_secs(60);
+        let minute = Duration::from_mins(1);
         let done = running.told.liveness.pulse("a finished task", minute);
         let crashed = running.told.liveness.pulse("the event writer", minute);
         assert_eq!(running.get("/livez").await, (200, "ok\n".into()));
@@ -279,7 +279,7 @@ mod tests {
     #[test]
     fn a_task_that_is_silent_for_too_long_is_named() {
         let liveness = Liveness::default();
-        let pulse = liveness.pulse("the controllers", Duration::from_secs(60));
+        let pulse = liveness.pulse("the controllers", Duration::from_mins(1));
         let start = Instant::now();
         assert_eq!(liveness.stuck_at(start + Duration::from_secs(30)), Vec::<String>::new());
         assert_eq!(liveness.stuck_at(start + Duration::from_secs(61)), ["the controllers: no progress"]);

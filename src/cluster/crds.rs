@@ -130,8 +130,10 @@ mod tests {
             .iter()
             .map(|name| json!({"name": name, "kind": "K", "namespaced": true, "singularName": "", "verbs": []}))
             .collect();
-        serde_json::from_value(json!({"kind": "APIResourceList", "apiVersion": "v1", "groupVersion": "g/v", "resources": resources}))
-            .unwrap()
+        serde_json::from_value(
+            json!({"kind": "APIResourceList", "apiVersion": "v1", "groupVersion": "g/v", "resources": resources}),
+        )
+        .unwrap()
     }
 
     /// What the API server publishes for our own definitions, changed by `change`.

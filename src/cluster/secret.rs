@@ -1,4 +1,4 @@
-//! Values of Secrets and ConfigMaps, read from the API server at the moment of use and never kept.
+//! Values of `Secret`s and `ConfigMap`s, read from the API server at the moment of use and never kept.
 
 use std::fmt;
 
@@ -22,7 +22,7 @@ pub enum SourceKind {
 /// The object that a value comes from.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct SourceRef {
-    /// Secret or ConfigMap.
+    /// Which kind of object.
     pub kind: SourceKind,
     /// Its namespace.
     pub namespace: String,
@@ -78,9 +78,9 @@ pub enum SecretError {
     },
 }
 
-/// A Secret or ConfigMap as it was at one moment. Its `Debug` shows no value.
+/// A `Secret` or `ConfigMap` as it was at one moment. Its `Debug` shows no value.
 pub struct Source {
-    source_ref: SourceRef,
+    origin: SourceRef,
     resource_version: String,
     values: Vec<(String, ByteString)>,
 }
@@ -88,7 +88,7 @@ pub struct Source {
 impl fmt::Debug for Source {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Source")
-            .field("source_ref", &self.source_ref)
+            .field("origin", &self.origin)
             .field("resource_version", &self.resource_version)
             .finish_non_exhaustive()
     }
@@ -105,27 +105,27 @@ impl fmt::Display for SourceRef {
 }
 
 impl Source {
-    /// Reads a Secret.
+    /// Reads a `Secret`.
     pub async fn secret(client: &Client, namespace: &str, name: &str) -> Result<Self, SecretError> {
-        let source_ref = SourceRef::new(SourceKind::Secret, namespace, name);
-        let secret = source_ref.found(Api::<Secret>::namespaced(client.clone(), namespace).get_opt(name).await)?;
+        let origin = SourceRef::new(SourceKind::Secret, namespace, name);
+        let secret = origin.found(Api::<Secret>::namespaced(client.clone(), namespace).get_opt(name).await)?;
         let values = secret.data.unwrap_or_default().into_iter().collect();
-        Ok(Self { source_ref, resource_version: secret.metadata.resource_version.unwrap_or_default(), values })
+        Ok(Self { origin, resource_version: secret.metadata.resource_version.unwrap_or_default(), values })
     }
 
-    /// Reads a ConfigMap.
+    /// Reads a `ConfigMap`.
     pub async fn config_map(client: &Client, namespace: &str, name: &str) -> Result<Self, SecretError> {
-        let source_ref = SourceRef::new(SourceKind::ConfigMap, namespace, name);
-        let map = source_ref.found(Api::<ConfigMap>::namespaced(client.clone(), namespace).get_opt(name).await)?;
+        let origin = SourceRef::new(SourceKind::ConfigMap, namespace, name);
+        let map = origin.found(Api::<ConfigMap>::namespaced(client.clone(), namespace).get_opt(name).await)?;
         let text = map.data.unwrap_or_default().into_iter().map(|(key, text)| (key, ByteString(text.into_bytes())));
         let values = text.chain(map.binary_data.unwrap_or_default()).collect();
-        Ok(Self { source_ref, resource_version: map.metadata.resource_version.unwrap_or_default(), values })
+        Ok(Self { origin, resource_version: map.metadata.resource_version.unwrap_or_default(), values })
     }
 
     /// The value under `key`, without the line breaks at its end that `echo … | base64` leaves there (no credential and
     /// no PEM file needs them, and a header could not carry them).
     pub fn text(&self, key: &str) -> Result<SecretString, SecretError> {
-        let (source_ref, key) = (self.source_ref.clone(), key.to_owned());
+        let (source_ref, key) = (self.origin.clone(), key.to_owned());
         let Some((_, bytes)) = self.values.iter().find(|(name, _)| *name == key) else {
             let present = self.values.iter().map(|(name, _)| name.clone()).collect();
             return Err(SecretError::KeyMissing { source_ref, key, present });
@@ -143,7 +143,7 @@ impl Source {
     }
 }
 
-/// The value of one key of a Secret, and the Secret's resourceVersion.
+/// The value of one key of a `Secret`, and the Secret's resourceVersion.
 pub async fn secret_key(
     client: &Client,
     namespace: &str,
@@ -154,7 +154,7 @@ pub async fn secret_key(
     Ok((source.text(key)?, source.resource_version))
 }
 
-/// The value of one key of a ConfigMap, and the ConfigMap's resourceVersion.
+/// The value of one key of a `ConfigMap`, and the map's resourceVersion.
 pub async fn config_map_key(
     client: &Client,
     namespace: &str,
@@ -192,7 +192,7 @@ mod tests {
 
     fn source(values: &[(&str, &[u8])]) -> Source {
         Source {
-            source_ref: SourceRef::new(SourceKind::Secret, "cx", "cognigy-oauth"),
+            origin: SourceRef::new(SourceKind::Secret, "cx", "cognigy-oauth"),
             resource_version: "7".into(),
             values: values.iter().map(|(key, bytes)| ((*key).to_owned(), ByteString(bytes.to_vec()))).collect(),
         }

@@ -10,8 +10,7 @@ use kube::{
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Value, json};
 
-/// Who owns the fields of the status.
-pub const FIELD_MANAGER: &str = "cognigy-operator";
+use crate::api::FIELD_MANAGER;
 
 /// What became of a status.
 #[derive(Clone, Debug)]

@@ -1,0 +1,209 @@
+//! The families with their names, labels, explanations and buckets.
+
+use prometheus::{
+    GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
+    core::Collector,
+};
+
+/// Calls to an outside API on the internet; the default time limit is 15 s, the longest 120 s.
+const CALL_SECONDS: &[f64] = &[0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 15.0, 30.0, 60.0, 120.0];
+/// A quiet pass takes milliseconds, one that registers a webhook a few calls.
+const PASS_SECONDS: &[f64] = &[0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0];
+/// From `kubectl apply` to Ready: seconds when all is well, up to a day for an endpoint that comes later.
+const READY_SECONDS: &[f64] =
+    &[0.25, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1800.0, 3600.0, 21600.0, 86400.0];
+/// A health check is cut off after 30 s at the latest.
+const CHECK_SECONDS: &[f64] = &[0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0];
+
+/// What is counted about calls to Cognigy.
+#[derive(Clone, Debug)]
+pub(super) struct Api {
+    pub(super) requests: IntCounterVec,
+    pub(super) request_duration: HistogramVec,
+    pub(super) throttled: IntCounterVec,
+    pub(super) rate_limit: GaugeVec,
+    pub(super) circuit: IntGaugeVec,
+    pub(super) token_requests: IntCounterVec,
+    pub(super) conflicts: IntCounterVec,
+}
+
+impl Api {
+    pub(super) fn new(r: &Registry) -> prometheus::Result<Self> {
+        Ok(Self {
+            requests: counter(
+                r,
+                "api_requests_total",
+                "Calls sent to the Cognigy API, by tenant, route and answer (the HTTP status, or the kind of failure where there was no answer)",
+                &["tenant", "route", "code"],
+            )?,
+            request_duration: histogram(
+                r,
+                "api_request_duration_seconds",
+                "Time from sending a call to the Cognigy API until its answer was read, in seconds",
+                CALL_SECONDS,
+                &["route"],
+            )?,
+            throttled: counter(
+                r,
+                "api_throttled_total",
+                "Answers 429 (too many requests) of the Cognigy API, by host and port",
+                &["host"],
+            )?,
+            rate_limit: register(
+                r,
+                GaugeVec::new(
+                    Opts::new(
+                        "api_rate_limit_per_minute",
+                        "Requests per minute that the operator allows itself towards a host: the smallest limit of the tenants that share it",
+                    ),
+                    &["host"],
+                )?,
+            )?,
+            circuit: gauge(
+                r,
+                "api_circuit_state",
+                "Circuit breaker of a tenant: 0 closed, 1 half-open, 2 open",
+                &["tenant"],
+            )?,
+            token_requests: counter(
+                r,
+                "token_requests_total",
+                "OAuth2 token requests, by tenant and outcome",
+                &["tenant", "outcome"],
+            )?,
+            conflicts: counter(
+                r,
+                "conflicts_total",
+                "Writes that Cognigy refused because the object had changed (409 or 412)",
+                &["tenant"],
+            )?,
+        })
+    }
+}
+
+/// What is counted about the operator's own work.
+#[derive(Clone, Debug)]
+pub(super) struct Work {
+    pub(super) reconciles: IntCounterVec,
+    pub(super) reconcile_duration: HistogramVec,
+    pub(super) time_to_ready: HistogramVec,
+    pub(super) drift: IntCounterVec,
+    pub(super) leader: IntGauge,
+}
+
+impl Work {
+    pub(super) fn new(r: &Registry) -> prometheus::Result<Self> {
+        Ok(Self {
+            reconciles: counter(r, "reconciles_total", "Reconcile passes, by kind and outcome", &["kind", "outcome"])?,
+            reconcile_duration: histogram(
+                r,
+                "reconcile_duration_seconds",
+                "Duration of a reconcile pass, in seconds",
+                PASS_SECONDS,
+                &["kind"],
+            )?,
+            time_to_ready: histogram(
+                r,
+                "time_to_ready_seconds",
+                "Time from the creation of an object until it was Ready for the first time, in seconds",
+                READY_SECONDS,
+                &["kind"],
+            )?,
+            drift: counter(r, "drift_total", "Differences found between a spec and what Cognigy holds", &["tenant"])?,
+            leader: register(
+                r,
+                IntGauge::new(
+                    "leader",
+                    "1 if this replica does the work, 0 if it stands by; without leader election always 1",
+                )?,
+            )?,
+        })
+    }
+}
+
+/// What is told about each object, for as long as it exists.
+#[derive(Clone, Debug)]
+pub(super) struct State {
+    pub(super) resource_condition: IntGaugeVec,
+    pub(super) webhooks: IntGaugeVec,
+    pub(super) webhook_health: IntGaugeVec,
+    pub(super) webhook_health_latency: Histogram,
+    pub(super) webhook_certificate_expiry: IntGaugeVec,
+}
+
+impl State {
+    pub(super) fn new(r: &Registry) -> prometheus::Result<Self> {
+        Ok(Self {
+            resource_condition: gauge(
+                r,
+                "resource_condition",
+                "1 for each condition of an object and the status that it has now",
+                &["kind", "namespace", "name", "type", "status"],
+            )?,
+            webhooks: gauge(
+                r,
+                "webhooks",
+                "Webhooks of a tenant, by their state in Cognigy; Unregistered where there is none yet",
+                &["tenant", "state"],
+            )?,
+            webhook_health: gauge(
+                r,
+                "webhook_health",
+                "Result of the last health check of a webhook's URL: 1 passing, 0 failing",
+                &["namespace", "name"],
+            )?,
+            webhook_health_latency: register(
+                r,
+                Histogram::with_opts(
+                    HistogramOpts::new(
+                        "webhook_health_latency_seconds",
+                        "Latency of the health checks of all webhooks' URLs, in seconds",
+                    )
+                    .buckets(CHECK_SECONDS.to_vec()),
+                )?,
+            )?,
+            webhook_certificate_expiry: gauge(
+                r,
+                "webhook_certificate_expiry_timestamp_seconds",
+                "When the certificate of a webhook's URL expires, in seconds since the Unix epoch",
+                &["namespace", "name"],
+            )?,
+        })
+    }
+}
+
+/// Which build runs.
+pub(super) fn build_info(r: &Registry) -> prometheus::Result<()> {
+    let build_info = register(
+        r,
+        IntGaugeVec::new(
+            Opts::new("build_info", "Always 1; the labels say which build of the operator runs"),
+            &["version"],
+        )?,
+    )?;
+    build_info.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
+    Ok(())
+}
+
+fn register<C: Collector + Clone + 'static>(registry: &Registry, family: C) -> prometheus::Result<C> {
+    registry.register(Box::new(family.clone()))?;
+    Ok(family)
+}
+
+fn counter(registry: &Registry, name: &str, help: &str, labels: &[&str]) -> prometheus::Result<IntCounterVec> {
+    register(registry, IntCounterVec::new(Opts::new(name, help), labels)?)
+}
+
+fn gauge(registry: &Registry, name: &str, help: &str, labels: &[&str]) -> prometheus::Result<IntGaugeVec> {
+    register(registry, IntGaugeVec::new(Opts::new(name, help), labels)?)
+}
+
+fn histogram(
+    registry: &Registry,
+    name: &str,
+    help: &str,
+    buckets: &[f64],
+    labels: &[&str],
+) -> prometheus::Result<HistogramVec> {
+    register(registry, HistogramVec::new(HistogramOpts::new(name, help).buckets(buckets.to_vec()), labels)?)
+}
