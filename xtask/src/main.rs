@@ -1,2 +1,47 @@
 //! The project's own commands: `cargo xtask …`.
-fn main() {}
+
+mod cargo;
+mod control_plane;
+mod crds;
+mod deny;
+mod test;
+
+use std::{error::Error, process::ExitCode};
+
+use clap::{Parser, Subcommand};
+
+/// What each command returns; `main` prints the error for the person who ran it.
+type Result<T> = std::result::Result<T, Box<dyn Error>>;
+
+/// The project's own commands.
+#[derive(Parser)]
+#[command(bin_name = "cargo xtask")]
+struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Build kube-apiserver, etcd, kubectl, helm and kubeconform once, and say where they are
+    ControlPlane,
+    /// Write the custom resource definitions to deploy/crds/
+    Crds,
+    /// Run every check of the project in order, up to the first that fails
+    Test(test::Args),
+}
+
+fn main() -> ExitCode {
+    let result = match Args::parse().command {
+        Command::ControlPlane => control_plane::run(),
+        Command::Crds => crds::run(),
+        Command::Test(args) => test::run(&args),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}

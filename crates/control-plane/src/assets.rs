@@ -120,7 +120,8 @@ fn key(module: &Path) -> Result<String> {
         let path = module.join(file);
         hash.update(fs::read(&path).while_trying(|| format!("read {}", path.display()))?);
     }
-    Ok(hash.finalize().iter().take(8).map(|byte| format!("{byte:02x}")).collect())
+    let key = hash.finalize().iter().take(8).fold(0_u64, |key, byte| key << 8 | u64::from(*byte));
+    Ok(format!("{key:016x}"))
 }
 
 /// Held while the returned file is open; the system lets go of it however the process ends.

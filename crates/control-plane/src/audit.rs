@@ -119,7 +119,7 @@ fn parse(log: &[u8]) -> Result<Vec<AuditEvent>> {
     log[..complete]
         .split(|byte| *byte == b'\n')
         .filter(|line| !line.is_empty())
-        .map(|line| serde_json::from_slice::<Line>(line))
+        .map(serde_json::from_slice::<Line>)
         .filter(|line| line.as_ref().map_or(true, |line| line.stage == "ResponseComplete"))
         .map(|line| Ok(line?.into()))
         .collect()

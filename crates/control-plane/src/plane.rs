@@ -1,7 +1,7 @@
 //! The control plane itself: two processes, started, restarted and ended in order.
 
 use std::{
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::{Command, Stdio},
     sync::{
         Arc,
@@ -31,7 +31,7 @@ use crate::{
 const ETCD: &str = "etcd";
 const APISERVER: &str = "kube-apiserver";
 /// How long both together may take to get ready; seconds on a machine that does nothing else.
-const READY_WITHIN: Duration = Duration::from_secs(180);
+const READY_WITHIN: Duration = Duration::from_mins(3);
 const POLL: Duration = Duration::from_millis(100);
 /// How often other ports are tried when somebody was faster.
 const START_TRIES: usize = 5;
@@ -164,16 +164,16 @@ impl ControlPlane {
 
     /// `kubectl` as the administrator, with nothing of the caller's environment but `PATH`.
     pub fn kubectl(&self) -> Command {
-        self.client(self.assets.kubectl())
+        self.client(&self.assets.kubectl())
     }
 
     /// `helm`, likewise; an error when the assets have none.
     pub fn helm(&self) -> Result<Command> {
-        Ok(self.client(self.assets.helm()?))
+        Ok(self.client(&self.assets.helm()?))
     }
 
-    fn client(&self, program: PathBuf) -> Command {
-        let mut command = self.layout.command(&program);
+    fn client(&self, program: &Path) -> Command {
+        let mut command = self.layout.command(program);
         command.env("KUBECONFIG", &self.admin);
         command
     }
@@ -257,7 +257,7 @@ impl ControlPlane {
     }
 
     /// Where the audit log is written, if one was asked for.
-    pub fn audit_log_path(&self) -> Option<&std::path::Path> {
+    pub fn audit_log_path(&self) -> Option<&Path> {
         self.audit_log.as_deref()
     }
 
@@ -267,7 +267,7 @@ impl ControlPlane {
     }
 
     /// Where keys, data and the logs of both processes (`etcd.log`, `kube-apiserver.log`) are.
-    pub fn folder(&self) -> &std::path::Path {
+    pub fn folder(&self) -> &Path {
         self.layout.folder()
     }
 }

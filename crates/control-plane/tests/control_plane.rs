@@ -150,7 +150,7 @@ async fn restarts_keep_the_data_and_the_address_and_a_drop_leaves_nothing() {
     plane.start_apiserver().await.unwrap();
     assert_eq!(value(), "b");
 
-    let created = |event: &AuditEvent| event.verb == "create" && event.resource == "configmaps";
+    let created = |event: &AuditEvent| event.request_uri.starts_with("/api/v1/namespaces/default/configmaps?");
     let event = plane.audit_events().unwrap().into_iter().find(created).unwrap();
     assert_eq!(event.request.unwrap()["data"]["a"], "b");
 
