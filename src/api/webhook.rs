@@ -468,6 +468,10 @@ pub struct Drift {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Failure {
+    /// Names the change that fails: another spec, policy, Secret or tenant makes another change, with its own tries.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 64))]
+    pub change: Option<String>,
     /// Tries made so far.
     #[serde(default)]
     pub attempts: i32,

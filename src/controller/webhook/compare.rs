@@ -36,6 +36,14 @@ pub fn registration(wished: &Registration, actual: &Integration) -> Vec<Drift> {
     differences
 }
 
+/// Where a registration's name and URL differ, as far as its webhook shows them (cognigy-api.md §4).
+pub fn view(wished: &Registration, actual: &Webhook) -> Vec<Drift> {
+    let mut differences = Vec::new();
+    field(&mut differences, "name", Some(wished.name.clone()), actual.name().map(str::to_owned));
+    field(&mut differences, "url", Some(wished.url.to_string()), actual.url().map(normal_url));
+    differences
+}
+
 /// Where a retry policy differs from the wished one.
 pub fn policy(wished: &IntervalPolicy, actual: &Webhook) -> Vec<Drift> {
     let mut differences = Vec::new();

@@ -1,0 +1,64 @@
+//! The end of a webhook: what it registered is taken down as its `deletionPolicy` says, then the finalizer goes.
+
+use std::sync::Arc;
+
+use kube::{Api, ResourceExt as _, runtime::controller::Action};
+
+use super::{
+    apply::Pass,
+    book::Book,
+    observe::{self, Line},
+    registration,
+    report::Report,
+    world::{Farewell, Health, Target},
+};
+use crate::{
+    api::{CognigyWebhook, EventReason, FINALIZER, FORCE_ORPHAN_ANNOTATION},
+    cluster::{audit::Fact, metadata},
+    controller::{context::Context, error::Failure, pass::PassError},
+};
+
+/// One pass over a webhook that is being deleted. Nothing is created on the way.
+pub async fn reconcile(
+    webhook: &Arc<CognigyWebhook>,
+    context: &Context,
+    report: Report<'_>,
+) -> Result<Action, PassError> {
+    let api: Api<CognigyWebhook> = Api::namespaced(context.client.clone(), &webhook.namespace().unwrap_or_default());
+    if !webhook.finalizers().iter().any(|finalizer| finalizer == FINALIZER) {
+        return Ok(Action::await_change());
+    }
+    let version = registration::recorded_version(webhook).unwrap_or_else(|| webhook.spec.version());
+    let mut book = Book::open(webhook.status.as_ref(), version);
+    let mut world = book.world(webhook, &registration::key(webhook, version), Health::Unknown);
+    world.claimed = true;
+    let farewell = observe::farewell(webhook);
+    let nothing_outside = matches!(world.target, Target::Missing { .. }) && world.older.is_empty() && !world.ours;
+    let forced = webhook.annotations().get(FORCE_ORPHAN_ANNOTATION).is_some_and(|value| value == "true");
+    if forced || nothing_outside || farewell == Farewell::Orphan {
+        if !nothing_outside {
+            let why = if forced { "annotation cognigy.io/force-orphan" } else { "deletionPolicy Orphan" };
+            let id = webhook.status.as_ref().and_then(|status| status.webhook_id.clone());
+            let note = format!("{} is left in Cognigy as it is ({why})", id.as_deref().unwrap_or("what it registered"));
+            context.trail.record(Fact { webhook_id: id, ..report.fact(EventReason::Orphaned, note) });
+        }
+        metadata::remove_finalizer(&api, &**webhook, FINALIZER).await?;
+        return Ok(Action::await_change());
+    }
+    let blocked = |failure| Failure::DeletionBlocked(Box::new(failure));
+    if let Err(failure) = observe::tenant(webhook, context).await {
+        return report.failure(blocked(failure), None).await;
+    }
+    let session = match observe::line(&webhook.tenant_key(), context) {
+        Line::Open(session) => session,
+        Line::Unknown => return Ok(Action::await_change()),
+        Line::Closed(failure) => return report.failure(blocked(failure), None).await,
+    };
+    book.tag = None;
+    let mut pass = Pass::new(context, webhook.clone(), session, None, version, (world, book));
+    match pass.take_down(farewell).await {
+        Ok(()) => Ok(Action::await_change()),
+        Err(Failure::Kubernetes(error)) => Err(error.into()),
+        Err(failure) => report.failure(blocked(failure), Some(pass.book.status.clone())).await,
+    }
+}

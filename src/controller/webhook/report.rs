@@ -1,0 +1,284 @@
+//! The end of a pass, told once: one status, the events that it means, and when to look again.
+
+use std::time::{Duration, Instant, SystemTime};
+
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use kube::{Api, Resource as _, ResourceExt as _, runtime::controller::Action};
+
+use super::{
+    apply::Pass,
+    change, compare, observe,
+    observe::Wish,
+    plan::Outcome,
+    status::{self, Verdict},
+};
+use crate::{
+    api::{
+        CognigyTenant, CognigyWebhook, CognigyWebhookStatus, EventReason, ObjectKey, RECONCILE_REQUESTED_ANNOTATION,
+        Reason,
+        webhook::{Failure as FailureStatus, Mode},
+    },
+    cluster::{self, audit::Fact},
+    controller::{
+        backoff,
+        context::Context,
+        error::{Class, Disposition, Failure},
+        pass::PassError,
+        status::{has_reason, is_ready},
+        tell,
+    },
+    retry::Jitter,
+};
+
+/// How long after a change in Kubernetes' own trouble, or where nothing else says when.
+const SOON: Duration = Duration::from_millis(200);
+
+/// Tells how a pass ended.
+pub struct Report<'a> {
+    context: &'a Context,
+    api: &'a Api<CognigyWebhook>,
+    webhook: &'a CognigyWebhook,
+    /// The name of the change that was tried, once the references are resolved.
+    change: Option<String>,
+    /// A full pass was made, so that a request for one is handled.
+    full: bool,
+}
+
+/// How long until the next comparison with the outside.
+pub fn until_resync(webhook: &CognigyWebhook, tenant: Option<&CognigyTenant>) -> Duration {
+    let period = observe::resync_period(tenant);
+    backoff::until_resync(&webhook.uid().unwrap_or_default(), period, SystemTime::now(), rand::random())
+}
+
+impl<'a> Report<'a> {
+    /// A report on a webhook.
+    pub fn new(context: &'a Context, api: &'a Api<CognigyWebhook>, webhook: &'a CognigyWebhook) -> Self {
+        Self { context, api, webhook, change: None, full: false }
+    }
+
+    /// The same report after a pass that reached Cognigy.
+    #[must_use]
+    pub fn after(mut self, pass: &Pass<'_>, wish: &Wish) -> Self {
+        self.change = Some(change::name(self.webhook, wish));
+        self.full = true;
+        let uid = self.webhook.uid().unwrap_or_default();
+        self.context.memos.update(&uid, |memo| memo.tag.clone_from(&pass.book.tag));
+        self
+    }
+
+    /// A fact about the webhook.
+    pub fn fact(&self, reason: EventReason, note: String) -> Fact {
+        self.fact_of(self.webhook.status.as_ref(), reason, note)
+    }
+
+    fn fact_of(&self, status: Option<&CognigyWebhookStatus>, reason: EventReason, note: String) -> Fact {
+        Fact {
+            webhook_id: status.and_then(|status| status.webhook_id.clone()),
+            webhook_name: Some(self.webhook.registered_name()),
+            version: Some(self.webhook.spec.version().into()),
+            status: status.and_then(|status| status.state).map(|state| format!("{state:?}")),
+            ..Fact::new(reason, self.webhook.object_ref(&()), note)
+        }
+    }
+
+    /// A verdict that needs no pass.
+    pub async fn verdict(self, reason: Reason, message: &str) -> Result<Action, PassError> {
+        let draft = self.webhook.status.clone().unwrap_or_default();
+        self.write(draft, Verdict { reason, message: message.to_owned() }, false).await?;
+        Ok(Action::await_change())
+    }
+
+    /// A pass after which nothing is left to do.
+    pub async fn done(self, outcome: Outcome, pass: &Pass<'_>) -> Result<Action, PassError> {
+        let mut draft = pass.book.status.clone();
+        let failed = draft.failure.take();
+        let observing = self.webhook.spec.mode == Mode::Observe;
+        draft.drift = if observing { compare::for_status(pass.drift.clone()) } else { Vec::new() };
+        draft.etag = pass.book.tag.as_ref().map(ToString::to_string);
+        if !observing && !pass.drift.is_empty() {
+            self.context.metrics.drift(&self.webhook.tenant_key().to_string());
+            let note = format!("Cognigy differed from the spec and was corrected: {}", compare::sentence(&pass.drift));
+            self.context.trail.record(self.fact_of(Some(&draft), EventReason::DriftCorrected, note));
+        }
+        if failed.is_some() && has_reason(status::conditions(self.webhook.status.as_ref()), Reason::RetriesExhausted) {
+            let note = "the change that had used up its attempts went through".to_owned();
+            self.context.trail.record(self.fact_of(Some(&draft), EventReason::Recovered, note));
+        }
+        let verdict = verdict(self.webhook, outcome, &draft);
+        let (context, webhook) = (self.context, self.webhook);
+        let became_ready = verdict.reason.verdict().ready && first_ready(webhook);
+        self.write(draft, verdict, true).await?;
+        if became_ready && let Some(created) = &webhook.metadata.creation_timestamp {
+            let age = Timestamp::now().duration_since(created.0);
+            context.metrics.time_to_ready(CognigyWebhook::kind(&()).as_ref(), Duration::try_from(age).unwrap_or_default());
+        }
+        let tenant = context.tenants.get(&webhook.tenant_key());
+        let wait = until_resync(webhook, tenant.as_deref());
+        context.memos.update(&webhook.uid().unwrap_or_default(), |memo| {
+            memo.next_sync = Some(Instant::now() + wait);
+            memo.kubernetes_failures = 0;
+        });
+        Ok(Action::requeue(wait))
+    }
+
+    /// A pass that waits for a passing health check: it costs no attempt and never stalls.
+    pub async fn unhealthy(self, pass: &Pass<'_>) -> Result<Action, PassError> {
+        let mut draft = pass.book.status.clone();
+        draft.failure = None;
+        draft.etag = pass.book.tag.as_ref().map(ToString::to_string);
+        let failure = Failure::HealthCheckFailed(pass.unhealthy.clone().unwrap_or_default());
+        let verdict = Verdict { reason: failure.disposition().reason, message: failure.message() };
+        let (context, uid) = (self.context, self.webhook.uid().unwrap_or_default());
+        self.write(draft, verdict, false).await?;
+        let next = context.memos.get(&uid).checks.map(|checks| checks.next);
+        let wait = next.map_or(SOON, |next| next.saturating_duration_since(Instant::now()));
+        Ok(Action::requeue(wait + Duration::from_millis(20)))
+    }
+
+    /// A pass that failed, with the status as far as it was drafted.
+    pub async fn failure(
+        self,
+        failure: Failure,
+        draft: Option<CognigyWebhookStatus>,
+    ) -> Result<Action, PassError> {
+        if let Failure::Kubernetes(error) = failure {
+            return Err(error.into());
+        }
+        let disposition = failure.disposition();
+        let mut draft = draft.or_else(|| self.webhook.status.clone()).unwrap_or_default();
+        let message = failure.message();
+        let (verdict, wait) = self.next_try(&disposition, message, &mut draft);
+        if disposition.class == Class::Tenant
+            && self.full
+            && self.context.sessions.report(&self.webhook.tenant_key(), disposition.reason, failure.message())
+        {
+            self.context.triggers.tenant(self.webhook.tenant_key());
+        }
+        self.write(draft, verdict, false).await?;
+        Ok(wait)
+    }
+
+    /// What a failure means for the attempts, and when the next try is.
+    fn next_try(
+        &self,
+        disposition: &Disposition,
+        message: String,
+        draft: &mut CognigyWebhookStatus,
+    ) -> (Verdict, Action) {
+        let verdict = Verdict { reason: disposition.reason, message: message.clone() };
+        let tenant = self.context.tenants.get(&self.webhook.tenant_key());
+        let resync = until_resync(self.webhook, tenant.as_deref());
+        match disposition.class {
+            Class::Passing => {
+                let schedule = observe::schedule(self.webhook, self.context);
+                let before = self.change.as_deref().and_then(|change| change::failure(self.webhook, change));
+                let mut failure = before.unwrap_or_default();
+                failure.attempts += 1;
+                let tries = u32::try_from(failure.attempts).unwrap_or(u32::MAX);
+                let exhausted = tries > schedule.max_retries;
+                let wait = if exhausted { resync } else { schedule.delay_before(tries, Jitter::new(rand::random())) };
+                let now = Timestamp::now();
+                failure.change.clone_from(&self.change);
+                failure.since = failure.since.or(Some(Time(now)));
+                failure.next_attempt_at = now.checked_add(wait).ok().map(Time);
+                failure.last_error = Some(message.clone());
+                draft.failure = Some(failure);
+                let verdict = if exhausted {
+                    let message = format!("given up after {tries} tries, tried again at each resync: {message}");
+                    Verdict { reason: Reason::RetriesExhausted, message }
+                } else {
+                    verdict
+                };
+                (verdict, Action::requeue(wait))
+            }
+            Class::User => {
+                draft.failure = self.change.as_ref().map(|change| FailureStatus {
+                    change: Some(change.clone()),
+                    attempts: 1,
+                    since: Some(Time(Timestamp::now())),
+                    last_error: Some(message),
+                    ..FailureStatus::default()
+                });
+                (verdict, Action::requeue(resync))
+            }
+            Class::Tenant | Class::Waiting | Class::Kubernetes => {
+                let wait = disposition.retry_after.map_or(resync, |after| after + after.mul_f64(0.2 * rand::random::<f64>()));
+                (verdict, Action::requeue(wait.max(SOON)))
+            }
+        }
+    }
+
+    /// Tells the verdict: the event that it means, the metrics, and the status where it says something new.
+    async fn write(self, mut draft: CognigyWebhookStatus, verdict: Verdict, synced: bool) -> Result<(), PassError> {
+        let old = self.webhook.status.as_ref();
+        let now = Timestamp::now();
+        if self.full
+            && let Some(asked) = self.webhook.annotations().get(RECONCILE_REQUESTED_ANNOTATION)
+            && draft.last_handled_reconcile_at.as_ref() != Some(asked)
+        {
+            draft.last_handled_reconcile_at = Some(asked.clone());
+            let note = format!("the full pass that was requested ({asked}) is done: {}", verdict.reason);
+            self.context.trail.record(self.fact_of(Some(&draft), EventReason::ReconcileRequestHandled, note));
+        }
+        let fact = |reason, _, note| self.fact_of(Some(&draft), reason, note);
+        // A failing check is told when it happens, with its latency.
+        if verdict.reason != Reason::HealthCheckFailed {
+            let told = status::conditions(old);
+            tell::verdict(self.context, fact, self.webhook, told, verdict.reason, &verdict.message);
+        }
+        let status = status::complete(self.webhook, draft, &verdict, now);
+        let key = ObjectKey::of(self.webhook);
+        let kind = CognigyWebhook::kind(&());
+        self.context.metrics.conditions(&kind, &key.namespace, &key.name, &status.conditions);
+        let state = status.state.map(|state| format!("{state:?}"));
+        let tenant = self.webhook.tenant_key().to_string();
+        self.context.metrics.webhook(&kind, &key.namespace, &key.name, &tenant, state.as_deref());
+        if let Some(status) = status::worth_writing(status, old, synced, now)
+            && let Some(written) = cluster::status::write(self.api, self.webhook, &status, None).await?.applied()
+        {
+            self.context.wrote(&written);
+        }
+        Ok(())
+    }
+}
+
+impl Pass<'_> {
+    /// Tells in the middle of a pass what must not be forgotten: the id that was just given.
+    pub(super) async fn progress(&mut self, message: &str) -> Result<(), Failure> {
+        let verdict = Verdict { reason: Reason::Progressing, message: message.to_owned() };
+        let status = status::complete(&self.object, self.book.status.clone(), &verdict, Timestamp::now());
+        self.book.status.conditions.clone_from(&status.conditions);
+        let written = cluster::status::write(&self.api, &*self.object, &status, None).await?.applied();
+        if let Some(written) = written {
+            self.context.wrote(&written);
+        }
+        Ok(())
+    }
+}
+
+fn verdict(webhook: &CognigyWebhook, outcome: Outcome, draft: &CognigyWebhookStatus) -> Verdict {
+    let name = webhook.registered_name();
+    let version = webhook.spec.version();
+    let id = draft.webhook_id.as_deref().unwrap_or("nothing");
+    let (reason, message) = match outcome {
+        Outcome::Active => (Reason::Active, format!("{name} version {version} is active as {id}")),
+        Outcome::Disabled => (Reason::Disabled, format!("{name} version {version} is registered as {id} and, as spec.enabled says, inactive")),
+        Outcome::Observing => (Reason::Observing, format!("{id} is as the spec says; nothing is written (mode Observe)")),
+        Outcome::Drifted | Outcome::Released => (
+            Reason::DriftDetected,
+            if draft.webhook_id.is_some() {
+                format!("{id} differs from the spec: {}", compare::sentence(&draft.drift))
+            } else {
+                format!("{name} version {version} is not registered; nothing is written (mode Observe)")
+            },
+        ),
+    };
+    Verdict { reason, message }
+}
+
+/// Whether the webhook was never Ready before.
+fn first_ready(webhook: &CognigyWebhook) -> bool {
+    let told = status::conditions(webhook.status.as_ref());
+    !is_ready(told) && webhook.status.as_ref().is_none_or(|status| status.last_synced_at.is_none())
+}
