@@ -127,6 +127,11 @@ pub(super) fn expiry(connection: &ClientConnection) -> Option<Timestamp> {
 pub(super) enum TlsFailure {
     #[error("its certificate comes from an unknown issuer: add the issuing CA to the tenant's spec.caBundle")]
     UnknownIssuer,
+    #[error(
+        "a signature does not verify, as when its certificate comes from another CA of that name: put its present CA into the \
+         tenant's spec.caBundle"
+    )]
+    BadSignature,
     #[error("its certificate is not for this host but for {0}")]
     NameMismatch(String),
     #[error("its certificate expired{}", at(.0.as_ref()))]
@@ -177,6 +182,7 @@ impl From<&CertificateError> for TlsFailure {
     fn from(error: &CertificateError) -> Self {
         match error {
             CertificateError::UnknownIssuer => Self::UnknownIssuer,
+            CertificateError::BadSignature => Self::BadSignature,
             CertificateError::NotValidForName => Self::NameMismatch("others".to_owned()),
             CertificateError::NotValidForNameContext { presented, .. } => Self::NameMismatch(names(presented)),
             CertificateError::Expired => Self::Expired(None),

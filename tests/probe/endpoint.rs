@@ -14,7 +14,7 @@ use std::{
 
 use cognigy_operator::probe::Resolver;
 use futures::{
-    FutureExt, StreamExt,
+    FutureExt, Stream, StreamExt,
     future::{self, BoxFuture},
     stream,
 };
@@ -26,7 +26,7 @@ use hyper::{
     service::service_fn,
 };
 use hyper_util::rt::TokioIo;
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair, date_time_ymd};
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, date_time_ymd};
 use rustls::{ServerConfig, SupportedProtocolVersion, crypto::ring, version};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -46,10 +46,9 @@ pub enum Behaviour {
     EndlessBody,
     /// Answers 200 and a byte of body now and then, for ever.
     Trickle,
-    /// Answers 200 and closes the connection before the announced end of the body.
-    CutBody,
-    /// Sends these bytes within TLS, once or for ever.
+    /// Answers with this text and closes.
     Raw(&'static str),
+    /// Answers with the first text, and then with the second for ever.
     RawForEver(&'static str, &'static str),
     /// Sends these bytes instead of a TLS handshake, then closes.
     Plain(&'static [u8]),
@@ -66,13 +65,19 @@ pub struct Received {
 /// Which certificate and TLS versions an endpoint has.
 pub struct Tls {
     pub name: &'static str,
+    pub issuer: &'static str,
     pub expires: (i32, u8, u8),
-    pub versions: &'static [&'static SupportedProtocolVersion],
+    pub versions: Vec<&'static SupportedProtocolVersion>,
 }
 
 impl Default for Tls {
     fn default() -> Self {
-        Self { name: super::HOST, expires: (2099, 12, 31), versions: &[&version::TLS13, &version::TLS12] }
+        Self {
+            name: super::HOST,
+            issuer: "Test CA",
+            expires: (2099, 12, 31),
+            versions: vec![&version::TLS13, &version::TLS12],
+        }
     }
 }
 
@@ -108,6 +113,7 @@ impl Endpoint {
 
 fn server_config(tls: &Tls) -> (ServerConfig, String) {
     let mut ca = CertificateParams::new(Vec::new()).unwrap();
+    ca.distinguished_name.push(DnType::CommonName, tls.issuer);
     ca.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     let ca = CertifiedIssuer::self_signed(ca, KeyPair::generate().unwrap()).unwrap();
     let mut leaf = CertificateParams::new(vec![tls.name.to_owned()]).unwrap();
@@ -116,7 +122,7 @@ fn server_config(tls: &Tls) -> (ServerConfig, String) {
     let key = KeyPair::generate().unwrap();
     let certificate = leaf.signed_by(&key, &ca).unwrap();
     let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
-        .with_protocol_versions(tls.versions)
+        .with_protocol_versions(&tls.versions)
         .unwrap()
         .with_no_client_auth()
         .with_single_cert(vec![certificate.der().clone()], key.into())
@@ -154,11 +160,14 @@ async fn serve(
         }
         Behaviour::Raw(text) => {
             let mut stream = acceptor.accept(stream).await?;
+            stream.read(&mut [0; 4096]).await?;
             stream.write_all(text.as_bytes()).await?;
+            stream.shutdown().await?;
             stream.read_to_end(&mut Vec::new()).await.map(drop)
         }
         Behaviour::RawForEver(first, then) => {
             let mut stream = acceptor.accept(stream).await?;
+            stream.read(&mut [0; 4096]).await?;
             stream.write_all(first.as_bytes()).await?;
             loop {
                 stream.write_all(then.as_bytes()).await?;
@@ -186,27 +195,29 @@ async fn respond(
         Behaviour::Answer(status, headers) => {
             response =
                 headers.iter().fold(response.status(status), |response, (name, value)| response.header(*name, *value));
-            StreamBody::new(stream::iter([data(b"{}")])).boxed()
+            body_of(stream::iter([data(b"{}")]))
         }
-        Behaviour::EndlessBody => StreamBody::new(stream::repeat_with(move || data(&[b'x'; 16 * 1024]))).boxed(),
+        Behaviour::EndlessBody => body_of(stream::repeat_with(move || data(&[b'x'; 16 * 1024]))),
         Behaviour::Trickle => {
             let ticks = stream::unfold((), |()| tokio::time::sleep(Duration::from_millis(20)).map(|()| Some(((), ()))));
-            StreamBody::new(ticks.map(move |()| data(b"x"))).boxed()
-        }
-        Behaviour::CutBody => {
-            let cut = Err(io::Error::from(io::ErrorKind::ConnectionAborted));
-            StreamBody::new(stream::iter([data(b"half"), cut])).boxed()
+            body_of(ticks.map(move |()| data(b"x")))
         }
         _ => future::pending().await,
     };
     Ok(response.body(body).unwrap())
 }
 
+type Chunk = io::Result<Frame<Bytes>>;
+
+fn body_of(chunks: impl Stream<Item = Chunk> + Send + Sync + 'static) -> BoxBody<Bytes, io::Error> {
+    BodyExt::boxed(StreamBody::new(chunks))
+}
+
 /// A resolver that knows only what the test tells it, and counts.
 #[derive(Default)]
 pub struct Names {
-    pub known: HashMap<&'static str, Vec<IpAddr>>,
-    pub silent: bool,
+    known: HashMap<&'static str, Vec<IpAddr>>,
+    silent: bool,
     asked: AtomicUsize,
 }
 
@@ -214,6 +225,10 @@ impl Names {
     pub fn of(host: &'static str, addresses: &[&str]) -> Self {
         let addresses = addresses.iter().map(|address| address.parse().unwrap()).collect();
         Self { known: HashMap::from([(host, addresses)]), ..Self::default() }
+    }
+
+    pub fn silent() -> Self {
+        Self { silent: true, ..Self::default() }
     }
 
     pub fn asked(&self) -> usize {
