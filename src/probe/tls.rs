@@ -200,7 +200,7 @@ fn names(presented: &[String]) -> String {
         return "none".to_owned();
     }
     let shown = presented.iter().take(SHOWN_NAMES).map(|name| {
-        let name: String = name.chars().filter(|letter| letter.is_ascii_graphic()).take(253).collect();
+        let name: String = name.chars().filter(char::is_ascii_graphic).take(253).collect();
         name.trim_start_matches("DnsName(").trim_matches(['"', ')']).to_owned()
     });
     let more = if presented.len() > SHOWN_NAMES { ", …" } else { "" };
@@ -254,13 +254,13 @@ mod tests {
 
     #[test]
     fn each_certificate_error_has_its_own_words() {
-        let time = UnixTime::since_unix_epoch(Duration::from_secs(1_766_400_000));
+        let time = UnixTime::since_unix_epoch(Duration::from_secs(1_766_400_001));
         for (error, words) in [
             (CertificateError::UnknownIssuer, "unknown issuer"),
             (CertificateError::Expired, "certificate expired"),
-            (CertificateError::ExpiredContext { time, not_after: time }, "expired (2025-12-22T10:40:00Z)"),
+            (CertificateError::ExpiredContext { time, not_after: time }, "expired (2025-12-22T10:40:01Z)"),
             (CertificateError::NotValidYet, "not valid yet"),
-            (CertificateError::NotValidYetContext { time, not_before: time }, "not valid yet (2025-12-22T10:40:00Z)"),
+            (CertificateError::NotValidYetContext { time, not_before: time }, "not valid yet (2025-12-22T10:40:01Z)"),
             (CertificateError::NotValidForName, "not for this host"),
             (CertificateError::Revoked, "not accepted"),
         ] {

@@ -153,21 +153,21 @@ async fn serve(
 ) -> io::Result<()> {
     match behaviour {
         Behaviour::Plain(bytes) => {
-            stream.read(&mut [0; 4096]).await?;
+            stream.read_u8().await?; // the client has spoken
             stream.write_all(bytes).await?;
             stream.shutdown().await?;
             stream.read_to_end(&mut Vec::new()).await.map(drop)
         }
         Behaviour::Raw(text) => {
             let mut stream = acceptor.accept(stream).await?;
-            stream.read(&mut [0; 4096]).await?;
+            stream.read_u8().await?; // the client has spoken
             stream.write_all(text.as_bytes()).await?;
             stream.shutdown().await?;
             stream.read_to_end(&mut Vec::new()).await.map(drop)
         }
         Behaviour::RawForEver(first, then) => {
             let mut stream = acceptor.accept(stream).await?;
-            stream.read(&mut [0; 4096]).await?;
+            stream.read_u8().await?; // the client has spoken
             stream.write_all(first.as_bytes()).await?;
             loop {
                 stream.write_all(then.as_bytes()).await?;
