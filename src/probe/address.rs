@@ -93,14 +93,15 @@ pub fn embedded(address: IpAddr) -> Vec<Ipv4Addr> {
     let v4 = |high: u16, low: u16| Ipv4Addr::from_bits(u32::from(high) << 16 | u32::from(low));
     match address.segments() {
         [0, 0, 0, 0, 0, 0, 0, 0 | 1] => Vec::new(),
-        // mapped, compatible (both deprecated spellings of it), translated, NAT64 (RFC 6052 and the local range of RFC 8215)
+        // compatible and mapped, translated, NAT64 (RFC 6052, and the local range of RFC 8215), 6to4, ISATAP
         [0, 0, 0, 0, 0, 0 | 0xffff, high, low]
         | [0, 0, 0, 0, 0xffff, 0, high, low]
         | [0x64, 0xff9b, 0, 0, 0, 0, high, low]
-        | [0x64, 0xff9b, 1, _, _, _, high, low] => vec![v4(high, low)],
-        [0x2002, high, low, ..] => vec![v4(high, low)],
+        | [0x64, 0xff9b, 1, _, _, _, high, low]
+        | [0x2002, high, low, _, _, _, _, _]
+        | [_, _, _, _, 0 | 0x200, 0x5efe, high, low] => vec![v4(high, low)],
+        // Teredo: the server, and the client with all bits turned
         [0x2001, 0, server_high, server_low, _, _, high, low] => vec![v4(server_high, server_low), v4(!high, !low)],
-        [_, _, _, _, 0 | 0x200, 0x5efe, high, low] => vec![v4(high, low)],
         _ => Vec::new(),
     }
 }

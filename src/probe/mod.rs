@@ -7,6 +7,7 @@
 pub mod address;
 pub mod check;
 pub mod guard;
+mod request;
 pub mod resolve;
 pub mod tls;
 

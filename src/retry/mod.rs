@@ -56,7 +56,7 @@ impl Default for Policy {
         Self {
             max_retries: 3,
             backoff: Backoff::Exponential { base_ms: 1_000, max_ms: 30_000 },
-            window: Duration::from_secs(3_600),
+            window: Duration::from_hours(1),
             failure_threshold_percent: 15,
         }
     }

@@ -55,8 +55,8 @@ impl Policy {
         let delay = milliseconds(self.delay_ms(attempt));
         let spread = delay / JITTER_PART;
         match self.backoff.cap_ms().map(milliseconds) {
-            Some(cap) if delay >= cap => delay - spread.mul_f64(jitter.0),
-            Some(cap) => delay + spread.min(cap - delay).mul_f64(jitter.0),
+            Some(cap) if delay >= cap => delay.saturating_sub(spread.mul_f64(jitter.0)),
+            Some(cap) => delay + spread.min(cap.saturating_sub(delay)).mul_f64(jitter.0),
             None => delay + spread.mul_f64(jitter.0),
         }
     }
@@ -151,7 +151,7 @@ mod tests {
 
     #[test]
     fn what_is_no_jitter_counts_as_the_nearer_end() {
-        assert_eq!([-3.0, f64::NAN, 0.25, 8.0].map(|share| Jitter::new(share).0), [0.0, 0.0, 0.25, 1.0]);
+        assert_eq!([-3.0, f64::NAN, 0.25, 8.0].map(Jitter::new), [0.0, 0.0, 0.25, 1.0].map(Jitter));
     }
 
     proptest! {
@@ -176,9 +176,9 @@ mod tests {
                 let delay = milliseconds(delay);
                 let jittered = policy.delay_before(retry, Jitter::new(share));
                 if policy.backoff.cap_ms().map(milliseconds) == Some(delay) {
-                    prop_assert!(jittered <= delay && delay - jittered <= delay / JITTER_PART);
+                    prop_assert!(jittered <= delay && delay.abs_diff(jittered) <= delay / JITTER_PART);
                 } else {
-                    prop_assert!(jittered >= delay && jittered - delay <= delay / JITTER_PART);
+                    prop_assert!(jittered >= delay && jittered.abs_diff(delay) <= delay / JITTER_PART);
                 }
             }
         }
