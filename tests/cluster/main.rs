@@ -1,4 +1,5 @@
 //! The small tools over `kube`, on a real API server.
+#![allow(clippy::unwrap_used)]
 
 use std::{
     io,
