@@ -20,11 +20,6 @@ pub struct Answer<T> {
 impl<T> Answer<T> {
     /// The same answer with another value.
     pub fn map<U>(self, change: impl FnOnce(T) -> U) -> Answer<U> {
-        Answer {
-            value: change(self.value),
-            etag: self.etag,
-            latency: self.latency,
-            trace_id: self.trace_id,
-        }
+        Answer { value: change(self.value), etag: self.etag, latency: self.latency, trace_id: self.trace_id }
     }
 }

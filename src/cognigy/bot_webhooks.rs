@@ -1,22 +1,36 @@
 //! A bot's webhooks and the window form of their retry policies (cognigy-api.md §3).
 
-use super::{Answer, BotId, BotWebhook, Error, IdempotencyKey, Session, WebhookId, WindowPolicy};
+use http::{HeaderName, Method};
+use serde_json::json;
+
+use super::call::Call;
+use super::{Answer, BotId, BotWebhook, Error, IdempotencyKey, Route, Session, WebhookId, WindowPolicy};
+
+fn of(bot: &BotId) -> Vec<&str> {
+    vec!["api", "v2", "bots", bot.as_str(), "webhooks"]
+}
 
 impl Session {
     /// All webhooks of a bot, page by page.
-    pub async fn list_bot_webhooks(&self, _bot: &BotId) -> Result<Answer<Vec<BotWebhook>>, Error> {
-        todo!()
+    pub async fn list_bot_webhooks(&self, bot: &BotId) -> Result<Answer<Vec<BotWebhook>>, Error> {
+        let call = Call::new(Route::ListBotWebhooks, Method::GET, of(bot));
+        self.collect(call, |item| BotWebhook::read(&item)).await
     }
 
     /// Writes the retry policy of a bot's webhook. [`super::ErrorKind::Conflict`]: locked by another process, or the key was
     /// used with another policy.
     pub async fn patch_bot_webhook(
         &self,
-        _bot: &BotId,
-        _id: &WebhookId,
-        _policy: &WindowPolicy,
-        _key: &IdempotencyKey,
+        bot: &BotId,
+        id: &WebhookId,
+        policy: &WindowPolicy,
+        key: &IdempotencyKey,
     ) -> Result<Answer<()>, Error> {
-        todo!()
+        let mut path = of(bot);
+        path.push(id.as_str());
+        let call = Call::new(Route::PatchBotWebhook, Method::PATCH, path)
+            .header(HeaderName::from_static("idempotency-key"), key.as_str())
+            .json(&json!({ "retryPolicy": policy }));
+        self.send(call, |_| Ok(())).await
     }
 }

@@ -95,26 +95,18 @@ pub enum Throttle {
 impl ErrorKind {
     /// Whether the same call may succeed later without anybody changing anything.
     pub const fn is_passing(&self) -> bool {
-        matches!(
-            self,
-            Self::Server { .. } | Self::Timeout | Self::Unreachable | Self::Malformed | Self::Conflict
-        )
+        matches!(self, Self::Server { .. } | Self::Timeout | Self::Unreachable | Self::Malformed | Self::Conflict)
     }
 
     /// Whether the installation, not the object, is in trouble: counted by the circuit breaker.
     pub(super) const fn is_trouble(&self) -> bool {
-        matches!(
-            self,
-            Self::Server { .. } | Self::Timeout | Self::Unreachable | Self::Tls | Self::Malformed
-        )
+        matches!(self, Self::Server { .. } | Self::Timeout | Self::Unreachable | Self::Tls | Self::Malformed)
     }
 
     /// How long to wait, where that is known.
     pub const fn retry_after(&self) -> Option<Duration> {
         match self {
-            Self::RateLimited { retry_after, .. } | Self::CircuitOpen { retry_after } => {
-                Some(*retry_after)
-            }
+            Self::RateLimited { retry_after, .. } | Self::CircuitOpen { retry_after } => Some(*retry_after),
             _ => None,
         }
     }
@@ -122,13 +114,7 @@ impl ErrorKind {
 
 impl Error {
     pub(super) fn new(kind: ErrorKind, route: Route) -> Self {
-        Self {
-            kind,
-            route,
-            latency: Duration::ZERO,
-            detail: None,
-            trace_id: None,
-        }
+        Self { kind, route, latency: Duration::ZERO, detail: None, trace_id: None }
     }
 
     pub(super) fn detail(mut self, detail: impl Into<String>) -> Self {
@@ -169,17 +155,17 @@ impl Error {
                 f.write_str("Cognigy refused the credentials")?;
                 Ok(Some("check the tenant's auth settings and its Secret"))
             }
+            ErrorKind::Forbidden { .. } if self.route == Route::Token => {
+                f.write_str("Cognigy refused the requested scopes")?;
+                Ok(Some("grant them in Cognigy or name others in the tenant's spec.auth.oauth2.scopes"))
+            }
             ErrorKind::Forbidden { scope, role } => {
                 write!(f, "Cognigy answered 403: the credentials lack the scope {scope} or the role {role}")?;
                 Ok(Some("grant it in Cognigy or name the scope in the tenant's spec.auth.oauth2.scopes"))
             }
             ErrorKind::NotFound => f.write_str("Cognigy answered 404 Not Found").map(|()| None),
-            ErrorKind::NotSupported => f
-                .write_str("this installation does not offer the route")
-                .map(|()| None),
-            ErrorKind::Conflict => {
-                f.write_str("somebody else changed it or holds a lock").map(|()| None)
-            }
+            ErrorKind::NotSupported => f.write_str("this installation does not offer the route").map(|()| None),
+            ErrorKind::Conflict => f.write_str("somebody else changed it or holds a lock").map(|()| None),
             ErrorKind::Rejected { status } => {
                 write!(f, "Cognigy refused it with status {status}")?;
                 Ok(Some("the same values are not sent again until something changes"))
@@ -205,9 +191,7 @@ impl Error {
                 )?;
                 Ok(None)
             }
-            ErrorKind::Server { status } => {
-                write!(f, "Cognigy is in trouble (status {status})").map(|()| None)
-            }
+            ErrorKind::Server { status } => write!(f, "Cognigy is in trouble (status {status})").map(|()| None),
             ErrorKind::Timeout => {
                 f.write_str("no whole answer within the time limit")?;
                 Ok(Some("if it stays so, raise the tenant's requestTimeoutSeconds"))
@@ -220,11 +204,11 @@ impl Error {
                 f.write_str("no trusted TLS connection")?;
                 Ok(Some("check the server's certificate or the tenant's caBundle"))
             }
-            ErrorKind::Malformed => {
-                f.write_str("Cognigy's answer cannot be understood").map(|()| None)
-            }
+            ErrorKind::Malformed => f.write_str("Cognigy's answer cannot be understood").map(|()| None),
             ErrorKind::LockingUnsupported => {
-                f.write_str("the object has neither an ETag nor a _version, so a write could overwrite somebody else's change")?;
+                f.write_str(
+                    "the object has neither an ETag nor a _version, so a write could overwrite somebody else's change",
+                )?;
                 Ok(Some("set the tenant's concurrency to CompareAndWrite if the installation sends lastChanged"))
             }
         }

@@ -95,10 +95,7 @@ impl ETag {
     /// Reads an `ETag` header.
     pub fn from_header(text: &str) -> Option<Self> {
         let text = text.trim();
-        let strong = text
-            .strip_prefix("W/")
-            .or_else(|| text.strip_prefix("w/"))
-            .unwrap_or(text);
+        let strong = text.strip_prefix("W/").or_else(|| text.strip_prefix("w/")).unwrap_or(text);
         let opaque = match strong.strip_prefix('"') {
             Some(rest) => rest.strip_suffix('"')?,
             // Some servers forget the quotes.
@@ -109,10 +106,7 @@ impl ETag {
 
     /// Quotes a body's `_version` as an entity tag; one that is quoted already is kept.
     pub fn from_version(version: &str) -> Option<Self> {
-        let opaque = version
-            .strip_prefix('"')
-            .and_then(|rest| rest.strip_suffix('"'))
-            .unwrap_or(version);
+        let opaque = version.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).unwrap_or(version);
         let fits = !opaque.is_empty()
             && opaque != "*"
             && opaque.len() <= MAX_TAG
@@ -143,10 +137,7 @@ impl IdempotencyKey {
         if text.bytes().all(|b| b.is_ascii_graphic()) {
             Ok(Self(text))
         } else {
-            Err(InvalidText {
-                what: "the idempotency key",
-                why: "holds characters that are not visible ASCII",
-            })
+            Err(InvalidText { what: "the idempotency key", why: "holds characters that are not visible ASCII" })
         }
     }
 
@@ -179,10 +170,7 @@ impl HeaderValueText {
             what: "the header value",
             why: "holds characters that cannot be sent in an HTTP header (a line break at its end?)",
         })?;
-        Ok(Self {
-            text: text.into(),
-            secret,
-        })
+        Ok(Self { text: text.into(), secret })
     }
 
     /// The value itself.
@@ -219,12 +207,9 @@ mod tests {
 
     #[test]
     fn entity_tags_are_read_leniently_and_sent_strongly() {
-        for (read, sent) in [
-            ("\"v2-8f4d2c1a\"", "\"v2-8f4d2c1a\""),
-            ("W/\"v2\"", "\"v2\""),
-            ("w/\"v2\"", "\"v2\""),
-            (" v2 ", "\"v2\""),
-        ] {
+        for (read, sent) in
+            [("\"v2-8f4d2c1a\"", "\"v2-8f4d2c1a\""), ("W/\"v2\"", "\"v2\""), ("w/\"v2\"", "\"v2\""), (" v2 ", "\"v2\"")]
+        {
             assert_eq!(ETag::from_header(read).unwrap().as_str(), sent, "{read}");
         }
     }

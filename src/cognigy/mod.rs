@@ -13,16 +13,22 @@
 mod answer;
 mod bot_webhooks;
 mod breaker;
+mod call;
 mod config;
+mod credentials;
 mod crypto;
 mod error;
+mod fields;
 mod ids;
 mod integrations;
 mod limit;
 mod model;
 mod observer;
+mod pages;
+mod policy;
 mod problem;
 mod session;
+mod tls;
 mod token;
 mod trace;
 mod webhooks;
@@ -30,19 +36,16 @@ mod wire;
 
 pub use answer::Answer;
 pub use breaker::CircuitState;
-pub use config::{
-    Auth, BreakerConfig, ClientAuthentication, Concurrency, ConfigError, SessionConfig, Surface,
-};
+pub use config::{Auth, BreakerConfig, ClientAuthentication, Concurrency, ConfigError, SessionConfig, Surface};
 pub use crypto::install_crypto_provider;
 pub use error::{Error, ErrorKind, Throttle};
 pub use ids::{BotId, ETag, HeaderValueText, IdempotencyKey, InvalidText, WebhookId};
 pub use integrations::{Deletion, Outcome, Registered};
 pub use limit::Hosts;
-pub use model::{
-    BackoffStrategy, BackoffType, BotWebhook, Integration, IntervalPolicy, Method, Registration,
-    Status, StoredPolicy, Webhook, WindowPolicy,
-};
+pub use model::{BotWebhook, Integration, Method, Registration, Status, Webhook};
 pub use observer::{CallObserver, Code, Route, Silent, TokenOutcome};
+pub use policy::{BackoffStrategy, BackoffType, IntervalPolicy, StoredPolicy, WindowPolicy};
 pub use session::Session;
+pub use tls::tls_cause;
 pub use trace::TraceContext;
 pub use webhooks::{Precondition, Read};

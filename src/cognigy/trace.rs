@@ -11,9 +11,7 @@ pub struct TraceContext {
 impl TraceContext {
     /// A new trace.
     pub fn fresh() -> Self {
-        Self {
-            trace_id: rand::rng().random_range(1..=u128::MAX),
-        }
+        Self { trace_id: rand::rng().random_range(1..=u128::MAX) }
     }
 
     /// An existing trace; `None` for zero, which the standard forbids.
