@@ -1,10 +1,11 @@
-//! Conditions: their types, their reasons, how they are merged, and the rules of kstatus that they keep
-//! (docs/resources.md, *Status rules*).
+//! Conditions: their types, and how a pass's verdict becomes the new list (docs/resources.md, *Status rules*).
 
 use k8s_openapi::{
     apimachinery::pkg::apis::meta::v1::{Condition, Time},
     jiff::Timestamp,
 };
+
+pub use super::reason::{FactReason, Reason, Verdict, With};
 
 /// The types of conditions that the operator writes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -33,207 +34,6 @@ impl ConditionType {
             Self::RetryPolicyApplied => "RetryPolicyApplied",
             Self::Reconciling => "Reconciling",
             Self::Stalled => "Stalled",
-        }
-    }
-}
-
-/// Declares an enum whose variants' names are the reasons that users see, so that each stands in one place.
-macro_rules! reasons {
-    ($(#[$meta:meta])* $name:ident { $($(#[$doc:meta])* $variant:ident,)+ }) => {
-        $(#[$meta])*
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-        pub enum $name { $($(#[$doc])* $variant,)+ }
-
-        impl $name {
-            /// All of them.
-            pub const ALL: &'static [Self] = &[$(Self::$variant,)+];
-
-            /// The word that users see.
-            pub fn as_str(self) -> &'static str {
-                match self { $(Self::$variant => stringify!($variant),)+ }
-            }
-        }
-
-        impl std::fmt::Display for $name {
-            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                f.write_str(self.as_str())
-            }
-        }
-    };
-}
-pub(super) use reasons;
-
-reasons! {
-    /// The reasons of the condition `Ready` of all three kinds.
-    Reason {
-        /// Policy: its figures stand in the status.
-        Accepted,
-        /// Tenant: the last probe worked.
-        Connected,
-        /// Tenant: the first probe is under way.
-        Connecting,
-        /// Tenant: nothing answers at `baseUrl`.
-        Unreachable,
-        /// Tenant: the certificate is not accepted.
-        TlsFailed,
-        /// Tenant: deleted, but webhooks use it still.
-        InUse,
-        /// Webhook: live as the spec says.
-        Active,
-        /// Webhook: registered, and `enabled: false`.
-        Disabled,
-        /// `suspend: true`.
-        Suspended,
-        /// Webhook: `mode: Observe`, and nothing differs.
-        Observing,
-        /// A pass under way has told something.
-        Progressing,
-        /// The spec breaks a rule that the API server cannot check.
-        InvalidSpec,
-        /// The installation offers neither `ETag` nor `_version`.
-        LockingUnsupported,
-        /// Webhook: `mode: Observe`, and something differs.
-        DriftDetected,
-        /// The callback does not pass its health check.
-        HealthCheckFailed,
-        /// The callback lies where none may.
-        CallbackForbidden,
-        /// The tenant is not there (yet).
-        TenantNotFound,
-        /// The tenant cannot be called at present.
-        TenantNotReady,
-        /// The tenant does not allow this namespace.
-        TenantNotAllowed,
-        /// A Secret, or a key in it, is not there (yet).
-        SecretNotFound,
-        /// The retry policy is not there (yet).
-        RetryPolicyNotFound,
-        /// The API in question cannot express the retry policy.
-        RetryPolicyUnsupported,
-        /// An older object has the same tenant and name.
-        NameConflict,
-        /// The registration belongs to somebody else.
-        AlreadyExists,
-        /// The existing webhook is not there.
-        WebhookNotFound,
-        /// Somebody else changes the webhook at the same time.
-        Conflict,
-        /// Cognigy refused the content (422, or a body over 60 kB).
-        Rejected,
-        /// Cognigy refused the credentials (401).
-        Unauthorized,
-        /// A scope or a role is missing (403).
-        Forbidden,
-        /// Cognigy asks for a pause (429).
-        RateLimited,
-        /// The circuit breaker is open.
-        CircuitOpen,
-        /// Cognigy failed (5xx, network, time-out).
-        ServerError,
-        /// All attempts of a change are used up.
-        RetriesExhausted,
-        /// The object is being deleted.
-        Deleting,
-        /// The object cannot be deleted at present.
-        DeletionBlocked,
-    }
-}
-
-/// What a Ready reason means: the status of `Ready`, and which abnormal condition goes with it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Verdict {
-    /// Whether `Ready` is True.
-    pub ready: bool,
-    /// The abnormal condition.
-    pub with: With,
-}
-
-/// The abnormal condition that goes with `Ready`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum With {
-    /// None.
-    Nothing,
-    /// It goes on by itself.
-    Reconciling,
-    /// A person must change something.
-    Stalled,
-}
-
-impl Reason {
-    /// The table of docs/resources.md, *Ready reason | Ready | with it*.
-    pub fn verdict(self) -> Verdict {
-        let (ready, with) = match self {
-            Self::Accepted | Self::Connected | Self::Active | Self::Disabled | Self::Observing => (true, With::Nothing),
-            Self::Suspended | Self::DriftDetected => (false, With::Nothing),
-            Self::Progressing
-            | Self::TenantNotFound
-            | Self::TenantNotReady
-            | Self::SecretNotFound
-            | Self::RetryPolicyNotFound
-            | Self::WebhookNotFound
-            | Self::HealthCheckFailed
-            | Self::Conflict
-            | Self::Unauthorized
-            | Self::RateLimited
-            | Self::CircuitOpen
-            | Self::ServerError
-            | Self::Deleting
-            | Self::DeletionBlocked
-            | Self::Connecting
-            | Self::Unreachable
-            | Self::TlsFailed
-            | Self::InUse => (false, With::Reconciling),
-            Self::TenantNotAllowed
-            | Self::RetryPolicyUnsupported
-            | Self::CallbackForbidden
-            | Self::NameConflict
-            | Self::AlreadyExists
-            | Self::Rejected
-            | Self::LockingUnsupported
-            | Self::Forbidden
-            | Self::RetriesExhausted
-            | Self::InvalidSpec => (false, With::Stalled),
-        };
-        Verdict { ready, with }
-    }
-}
-
-/// Why a fact (`Registered`, `Healthy`, `RetryPolicyApplied`) is as it is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum FactReason {
-    /// Registered: the webhook exists in Cognigy.
-    Registered,
-    /// Registered: it does not (yet).
-    NotRegistered,
-    /// Healthy: the last check passed.
-    CheckPassed,
-    /// Healthy: the last check failed.
-    CheckFailed,
-    /// Healthy: no check was made yet.
-    NotChecked,
-    /// Healthy: checks are turned off.
-    CheckDisabled,
-    /// RetryPolicyApplied: Cognigy has it.
-    Applied,
-    /// RetryPolicyApplied: Cognigy does not have it (yet).
-    NotApplied,
-    /// The same as the Ready reason's.
-    Because(Reason),
-}
-
-impl FactReason {
-    /// The word that users see.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Registered => "Registered",
-            Self::NotRegistered => "NotRegistered",
-            Self::CheckPassed => "CheckPassed",
-            Self::CheckFailed => "CheckFailed",
-            Self::NotChecked => "NotChecked",
-            Self::CheckDisabled => "CheckDisabled",
-            Self::Applied => "Applied",
-            Self::NotApplied => "NotApplied",
-            Self::Because(reason) => reason.as_str(),
         }
     }
 }
@@ -352,8 +152,110 @@ fn clean(message: &str) -> String {
     one_line.chars().take(MAX_MESSAGE_CHARS - 1).chain(['…']).collect()
 }
 
-/// Every rule of kstatus and Flux that a status breaks, as sentences; empty where it keeps them all.
-pub fn kstatus_violations(conditions: &[Condition], observed_generation: Option<i64>, generation: i64) -> Vec<String> {
-    let _ = (conditions, observed_generation, generation);
-    Vec::new()
+#[cfg(test)]
+mod tests {
+    use proptest::{prelude::*, sample::select};
+
+    use super::*;
+    use crate::api::kstatus_violations;
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(second).unwrap()
+    }
+
+    fn types(conditions: &[Condition]) -> Vec<&str> {
+        conditions.iter().map(|condition| condition.type_.as_str()).collect()
+    }
+
+    fn transition(conditions: &[Condition], type_: ConditionType) -> Timestamp {
+        conditions.iter().find(|condition| condition.type_ == type_.as_str()).unwrap().last_transition_time.0
+    }
+
+    #[test]
+    fn the_transition_time_moves_only_when_the_status_does() {
+        let failing = Conditions::new(Reason::ServerError, "Cognigy answers 503", 1).merge(&[], at(1));
+        let limited = Conditions::new(Reason::RateLimited, "Cognigy asks for a pause", 2).merge(&failing, at(2));
+        assert_eq!(transition(&limited, ConditionType::Ready), at(1));
+        assert_eq!(transition(&limited, ConditionType::Reconciling), at(1));
+        assert_eq!(limited[0].reason, "RateLimited");
+        assert_eq!(limited[0].observed_generation, Some(2));
+
+        let live = Conditions::new(Reason::Active, "live", 2).merge(&limited, at(3));
+        assert_eq!(transition(&live, ConditionType::Ready), at(3));
+    }
+
+    #[test]
+    fn an_abnormal_condition_goes_when_it_is_no_longer_true() {
+        let stalled = Conditions::new(Reason::Rejected, "url is refused", 1).merge(&[], at(1));
+        assert_eq!(types(&stalled), ["Ready", "Stalled"]);
+        let going_on = Conditions::new(Reason::Progressing, "registering", 2).merge(&stalled, at(2));
+        assert_eq!(types(&going_on), ["Ready", "Reconciling"]);
+        let live = Conditions::new(Reason::Active, "live", 2).merge(&going_on, at(3));
+        assert_eq!(types(&live), ["Ready"]);
+    }
+
+    #[test]
+    fn facts_stand_between_the_summary_and_the_abnormal_in_a_fixed_order() {
+        let conditions = Conditions::new(Reason::HealthCheckFailed, "503", 1)
+            .retry_policy_applied(true, FactReason::Applied, "patient, generation 1")
+            .healthy(Status::Unknown, FactReason::NotChecked, "")
+            .healthy(false, FactReason::Because(Reason::HealthCheckFailed), "503")
+            .registered(true, FactReason::Registered, "wh_1")
+            .merge(&[], at(1));
+        assert_eq!(types(&conditions), ["Ready", "Registered", "Healthy", "RetryPolicyApplied", "Reconciling"]);
+        assert_eq!((conditions[2].status.as_str(), conditions[2].reason.as_str()), ("False", "HealthCheckFailed"));
+    }
+
+    #[test]
+    fn a_message_is_one_line_and_cut() {
+        let conditions = Conditions::new(Reason::Rejected, "  bad\r\nurl\u{1b}[31m ", 1).merge(&[], at(1));
+        assert_eq!(conditions[0].message, "bad  url [31m");
+        let long = Conditions::new(Reason::Rejected, "ü".repeat(2000), 1).merge(&[], at(1));
+        assert_eq!(long[0].message.chars().count(), MAX_MESSAGE_CHARS);
+        assert!(long[0].message.ends_with('…'));
+    }
+
+    fn verdicts() -> impl Strategy<Value = Conditions> {
+        let status = || select(vec![Status::True, Status::False, Status::Unknown]);
+        let fact = move || proptest::option::of((status(), any::<String>()));
+        (select(Reason::ALL), any::<String>(), 1_i64..4, fact(), fact(), fact()).prop_map(
+            |(reason, message, generation, registered, healthy, applied)| {
+                let mut conditions = Conditions::new(reason, message, generation);
+                if let Some((status, message)) = registered {
+                    conditions = conditions.registered(status, FactReason::NotRegistered, message);
+                }
+                if let Some((status, message)) = healthy {
+                    conditions = conditions.healthy(status, FactReason::CheckFailed, message);
+                }
+                if let Some((status, message)) = applied {
+                    conditions = conditions.retry_policy_applied(status, FactReason::Because(reason), message);
+                }
+                conditions
+            },
+        )
+    }
+
+    proptest! {
+        #[test]
+        fn every_history_keeps_the_rules_of_kstatus(history in proptest::collection::vec(verdicts(), 1..8)) {
+            let mut conditions = Vec::new();
+            for (second, verdict) in (1..).zip(&history) {
+                let before = std::mem::take(&mut conditions);
+                conditions = verdict.merge(&before, at(second));
+                let generation = verdict.observed_generation;
+                prop_assert_eq!(kstatus_violations(&conditions, Some(generation), generation), Vec::<String>::new());
+                for condition in &conditions {
+                    let same = before.iter().find(|old| old.type_ == condition.type_ && old.status == condition.status);
+                    let wanted = same.map_or(at(second), |old| old.last_transition_time.0);
+                    prop_assert_eq!(condition.last_transition_time.0, wanted);
+                }
+            }
+        }
+
+        #[test]
+        fn merging_again_changes_nothing(verdict in verdicts()) {
+            let once = verdict.merge(&[], at(1));
+            prop_assert_eq!(verdict.merge(&once, at(2)), once);
+        }
+    }
 }

@@ -1,6 +1,6 @@
 //! Events: the audit trail's reasons (docs/resources.md, *Events*).
 
-use super::condition::{Reason, reasons};
+use super::reason::{Reason, reasons};
 
 reasons! {
     /// The reasons of all events that the operator writes.
@@ -156,5 +156,51 @@ impl EventReason {
             | Reason::ServerError
             | Reason::Deleting => return None,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The words in backticks between two marks of docs/resources.md.
+    fn documented(from: &str, to: &str) -> Vec<&'static str> {
+        let text = include_str!("../../docs/resources.md").split("## Events").nth(1).unwrap();
+        text.split(from).nth(1).unwrap().split(to).next().unwrap().split('`').skip(1).step_by(2).collect()
+    }
+
+    fn of(kind: EventKind) -> Vec<&'static str> {
+        EventReason::ALL.iter().filter(|reason| reason.kind() == kind).map(|reason| reason.as_str()).collect()
+    }
+
+    #[test]
+    fn normal_events_are_the_documented_ones() {
+        assert_eq!(of(EventKind::Normal), documented("Normal: ", "Warning: "));
+    }
+
+    #[test]
+    fn warnings_are_the_documented_ones_and_those_of_ready_reasons() {
+        let documented = documented("Warning: ", "and each Ready reason");
+        let warnings = of(EventKind::Warning);
+        for name in &documented {
+            assert!(warnings.contains(name), "{name} does not exist");
+        }
+        for name in warnings.iter().filter(|name| !documented.contains(name)) {
+            assert!(Reason::ALL.iter().any(|reason| reason.as_str() == *name), "{name} mirrors no Ready reason");
+        }
+    }
+
+    #[test]
+    fn an_event_carries_the_word_of_the_ready_reason_that_it_tells_and_warns() {
+        for (reason, event) in Reason::ALL.iter().filter_map(|reason| Some((reason, EventReason::telling(*reason)?))) {
+            assert_eq!((event.as_str(), event.kind()), (reason.as_str(), EventKind::Warning));
+        }
+    }
+
+    #[test]
+    fn every_verdict_that_a_person_must_act_upon_has_an_event() {
+        for reason in Reason::ALL.iter().filter(|reason| reason.verdict().with == super::super::With::Stalled) {
+            assert!(EventReason::telling(*reason).is_some(), "{reason}");
+        }
     }
 }

@@ -11,15 +11,19 @@
 pub mod condition;
 mod crd;
 pub mod event;
+mod kstatus;
+mod reason;
 mod reference;
 pub mod retry_policy;
 mod schema;
 pub mod tenant;
 pub mod webhook;
 
-pub use condition::{ConditionType, Conditions, FactReason, Reason, Status, Verdict, With, kstatus_violations};
+pub use condition::{ConditionType, Conditions, Status};
 pub use crd::{crd_yaml, crds, crds_yaml};
 pub use event::{EventKind, EventReason};
+pub use kstatus::kstatus_violations;
+pub use reason::{FactReason, Reason, Verdict, With};
 pub use reference::{HeaderFrom, LocalRef, ObjectKey, SecretKeyRef};
 pub use retry_policy::{RetryPolicy, RetryPolicySpec, RetryPolicyStatus};
 pub use tenant::{CognigyTenant, CognigyTenantSpec, CognigyTenantStatus};
