@@ -97,4 +97,69 @@ mod tests {
             assert!(found == wanted, "{} is stale: run cargo xtask crds", path.display());
         }
     }
+
+    /// Every schema in a definition, with its path.
+    fn schemas(crd: &CustomResourceDefinition) -> Vec<(String, Value)> {
+        fn walk(path: String, schema: &Value, all: &mut Vec<(String, Value)>) {
+            for (name, property) in schema["properties"].as_object().into_iter().flatten() {
+                walk(format!("{path}.{name}"), property, all);
+            }
+            for (key, suffix) in [("items", "[]"), ("additionalProperties", "{}")] {
+                if schema[key].is_object() {
+                    walk(format!("{path}{suffix}"), &schema[key], all);
+                }
+            }
+            all.push((path, schema.clone()));
+        }
+        let mut all = Vec::new();
+        walk(crd.spec.names.kind.clone(), &json!(crd)["spec"]["versions"][0]["schema"]["openAPIV3Schema"], &mut all);
+        all
+    }
+
+    #[test]
+    fn every_field_is_explained_on_one_line() {
+        for (path, schema) in crds().iter().flat_map(schemas) {
+            let element = path.ends_with(']') || path.ends_with('}');
+            let description = schema["description"].as_str().unwrap_or_default();
+            assert!(element || description.len() > 4, "{path} has no description");
+            assert!(!description.contains('\n'), "{path}: {description}");
+        }
+    }
+
+    #[test]
+    fn every_number_of_a_spec_is_a_bounded_integer_of_a_format_that_kubernetes_knows() {
+        for (path, schema) in crds().iter().flat_map(schemas) {
+            assert_ne!(schema["type"], "number", "{path}");
+            assert_eq!(schema.get("nullable"), None, "{path}");
+            if schema["type"] == "integer" {
+                assert!(["int32", "int64"].contains(&schema["format"].as_str().unwrap()), "{path}");
+                let bounded = schema["minimum"].is_number() && schema["maximum"].is_number();
+                assert!(bounded || path.contains(".status."), "{path} has no bounds");
+            }
+        }
+    }
+
+    #[test]
+    fn the_registration_fields_have_no_defaults() {
+        let fields =
+            "name url method headers headersFrom payloadFormat version enabled healthCheck previousVersions existing";
+        for (path, schema) in schemas(&CognigyWebhook::crd()) {
+            let mut steps = path.split('.').skip(1);
+            if steps.next() == Some("spec")
+                && steps.next().is_some_and(|field| fields.split(' ').any(|name| name == field))
+            {
+                assert_eq!(schema.get("default"), None, "{path}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_yaml_says_what_the_definition_says() {
+        let stream = crds_yaml().unwrap();
+        let documents: Vec<Value> =
+            stream.split("---\n").skip(1).map(|document| serde_saphyr::from_str(document).unwrap()).collect();
+        let mut wanted = json!(crds());
+        whole_numbers(&mut wanted);
+        assert_eq!(Value::from(documents), wanted);
+    }
 }

@@ -5,6 +5,8 @@ use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::schema;
+
 /// How failed deliveries of a webhook, and this operator's own writes to Cognigy, are retried.
 #[derive(CustomResource, Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[kube(
@@ -64,18 +66,10 @@ use serde::{Deserialize, Serialize};
 #[serde(rename_all = "camelCase")]
 #[x_kube(validation = Rule::new("has(self.backoff) != has(self.intervalsMs)")
     .message("exactly one of backoff and intervalsMs must be given: add one, or remove the other"))]
-#[x_kube(validation = Rule::new("!has(self.maxRetries) || !has(self.intervalsMs) || self.maxRetries == size(self.intervalsMs)")
-    .message("maxRetries must equal the number of intervalsMs: remove maxRetries, or list one interval per retry")
-    .field_path(".maxRetries"))]
-#[x_kube(validation = Rule::new("!has(self.intervalsMs) || [0, 1, 2, 3, 4, 5, 6, 7, 8].all(i, i + 1 >= size(self.intervalsMs) || self.intervalsMs[i + 1] * 2 >= self.intervalsMs[i] * 3)")
-    .message("each of intervalsMs must be at least 1.5 times the one before: lengthen the later ones, or shorten the earlier ones")
-    .field_path(".intervalsMs"))]
-#[x_kube(validation = Rule::new("!has(self.intervalsMs) || self.intervalsMs.sum() <= 3600000")
-    .message("the sum of intervalsMs must be at most 3600000 (one hour): shorten the intervals, or list fewer")
-    .field_path(".intervalsMs"))]
-#[x_kube(validation = Rule::new("self.failureThresholdPercent <= [99, 97, 92, 85, 78, 71, 66, 61, 57, 53][(has(self.maxRetries) ? self.maxRetries : has(self.intervalsMs) ? size(self.intervalsMs) : 3) - 1]")
-    .message("failureThresholdPercent leaves less than one simulated delivery in a thousand: with 1, 2, 3, 4, 5, 6, 7, 8, 9, 10 retries it may be at most 99, 97, 92, 85, 78, 71, 66, 61, 57, 53; lower it, or have fewer retries")
-    .field_path(".failureThresholdPercent"))]
+#[x_kube(validation = schema::rule(".maxRetries", rules::COUNT, rules::COUNT_MESSAGE))]
+#[x_kube(validation = schema::rule(".intervalsMs", rules::GROWTH, rules::GROWTH_MESSAGE))]
+#[x_kube(validation = schema::rule(".intervalsMs", rules::SUM, rules::SUM_MESSAGE))]
+#[x_kube(validation = schema::rule(".failureThresholdPercent", rules::DELIVERIES, rules::DELIVERIES_MESSAGE))]
 pub struct RetryPolicySpec {
     /// How often a failed delivery is repeated: 1 to 10. Default: 3, or the number of intervals where intervalsMs is given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -100,6 +94,36 @@ pub struct RetryPolicySpec {
     pub failure_threshold_percent: i32,
 }
 
+/// The API server's rules on several fields at once, and what the user is told. The messages are CEL expressions with
+/// `format`, the one way to put numbers into them that stays within the API server's cost budget.
+mod rules {
+    pub const COUNT: &str =
+        "!has(self.maxRetries) || !has(self.intervalsMs) || self.maxRetries == size(self.intervalsMs)";
+    pub const COUNT_MESSAGE: &str = "'maxRetries %d must equal the number of intervalsMs, which is %d: remove maxRetries, or list one interval \
+                                     per retry'.format([self.maxRetries, size(self.intervalsMs)])";
+
+    /// Each one at least 1.5 times the one before, in whole numbers.
+    pub const GROWTH: &str = "!has(self.intervalsMs) || [0, 1, 2, 3, 4, 5, 6, 7, 8].all(i, i + 1 >= size(self.intervalsMs) || \
+                              self.intervalsMs[i + 1] * 2 >= self.intervalsMs[i] * 3)";
+    pub const GROWTH_MESSAGE: &str = "'each of intervalsMs %s must be at least 1.5 times the one before: lengthen the later ones, or shorten \
+                                      the earlier ones'.format([self.intervalsMs])";
+
+    pub const SUM: &str = "!has(self.intervalsMs) || self.intervalsMs.sum() <= 3600000";
+    pub const SUM_MESSAGE: &str = "'the sum of intervalsMs is %d and may be at most 3600000 (one hour): shorten the intervals, or list \
+                                   fewer'.format([self.intervalsMs.sum()])";
+
+    /// `round((1 - f/100)^n x 1000) >= 1` holds up to these percentages for 1 to 10 retries.
+    pub const DELIVERIES: &str = "self.failureThresholdPercent <= [99, 97, 92, 85, 78, 71, 66, 61, 57, 53][(has(self.maxRetries) ? \
+                                  self.maxRetries : has(self.intervalsMs) ? size(self.intervalsMs) : 3) - 1]";
+    pub const DELIVERIES_MESSAGE: &str = "'failureThresholdPercent %d leaves less than one simulated delivery in a thousand: lower it to at most %d, or have fewer \
+         retries'.format([self.failureThresholdPercent, [99, 97, 92, 85, 78, 71, 66, 61, 57, 53][(has(self.maxRetries) ? \
+         self.maxRetries : has(self.intervalsMs) ? size(self.intervalsMs) : 3) - 1]])";
+
+    pub const CAP: &str = "self.maxDelayMs >= self.baseDelayMs";
+    pub const CAP_MESSAGE: &str = "'maxDelayMs %d must be at least baseDelayMs, which is %d: raise maxDelayMs, or lower \
+                                   baseDelayMs'.format([self.maxDelayMs, self.baseDelayMs])";
+}
+
 fn default_window() -> i64 {
     3600
 }
@@ -111,9 +135,7 @@ fn default_failure_threshold() -> i32 {
 /// Delays that are calculated from a base and a cap (cognigy-api.md §3).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
-#[x_kube(validation = Rule::new("self.maxDelayMs >= self.baseDelayMs")
-    .message("maxDelayMs (30000 unless given) must be at least baseDelayMs: raise maxDelayMs, or lower baseDelayMs")
-    .field_path(".maxDelayMs"))]
+#[x_kube(validation = schema::rule(".maxDelayMs", rules::CAP, rules::CAP_MESSAGE))]
 pub struct Backoff {
     /// How the delays grow: Exponential doubles each one (baseDelayMs, 2 x baseDelayMs, 4 x …), Linear adds baseDelayMs each time.
     #[serde(default)]
@@ -197,5 +219,40 @@ impl RetryPolicySpec {
     pub fn retries(&self) -> i32 {
         let listed = || self.intervals_ms.as_ref().and_then(|list| i32::try_from(list.len()).ok());
         self.max_retries.or_else(listed).unwrap_or(DEFAULT_RETRIES)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api::crd_yaml;
+    use kube::CustomResourceExt;
+
+    /// The highest `failureThresholdPercent` per number of retries, as the API server's rule lists it.
+    fn listed() -> Vec<i128> {
+        let yaml = crd_yaml(&RetryPolicy::crd()).unwrap();
+        let list = yaml.split("self.failureThresholdPercent <= [").nth(1).unwrap().split(']').next().unwrap();
+        list.split(", ").map(|number| number.parse().unwrap()).collect()
+    }
+
+    #[test]
+    fn the_rule_refuses_exactly_what_leaves_no_delivery_in_a_thousand() {
+        let listed = listed();
+        assert_eq!(listed.len(), 10, "one limit per number of retries");
+        for (retries, limit) in (1..).zip(listed) {
+            for percent in 0..=100 {
+                // round((1 - percent/100)^retries x 1000) >= 1, in whole numbers (cognigy-api.md §4)
+                let delivered = (100_i128 - percent).pow(retries) * 2000 >= 100_i128.pow(retries);
+                assert_eq!(percent <= limit, delivered, "{retries} retries, {percent} %");
+            }
+        }
+    }
+
+    #[test]
+    fn retries_are_those_given_else_the_intervals_else_three() {
+        let spec = |yaml: &str| serde_saphyr::from_str::<RetryPolicySpec>(yaml).unwrap();
+        assert_eq!(spec("{backoff: {}, maxRetries: 7}").retries(), 7);
+        assert_eq!(spec("{intervalsMs: [1, 2]}").retries(), 2);
+        assert_eq!(spec("{backoff: {}}").retries(), 3);
     }
 }

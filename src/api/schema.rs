@@ -1,6 +1,7 @@
 //! Schemas that several fields share. Where a pattern would only show a regular expression to the user, a CEL rule says
 //! what is wrong and what to do; the API server puts the field's path and value in front of the message.
 
+use kube::core::{Message, Rule};
 use schemars::{Schema, SchemaGenerator, json_schema};
 
 use super::HeaderFrom;
@@ -19,6 +20,11 @@ const HOST: &str = r"([A-Za-z0-9._~%-]+|\[[0-9A-Fa-f:.]+\])";
 
 /// A port from 1 to 65535.
 const PORT: &str = "([1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5])";
+
+/// A rule whose message, a CEL expression, shows the numbers that broke it.
+pub(super) fn rule(field: &str, rule: &str, message: &str) -> Rule {
+    Rule::new(rule).message(Message::Expression(message.into())).field_path(field)
+}
 
 /// A string of at most `max` bytes that keeps the given rules: pairs of CEL and message.
 fn text(max: u32, rules: &[(String, &str)]) -> Schema {
@@ -85,13 +91,14 @@ pub(super) fn header_name(_: &mut SchemaGenerator) -> Schema {
 
 /// Plain HTTP headers by name.
 pub(super) fn headers(_: &mut SchemaGenerator) -> Schema {
-    let value = text(
+    let mut value = text(
         4096,
         &[(
             r#"self.matches(r"^[\t -~]*$")"#.into(),
             "a header value may hold visible ASCII characters, spaces and tabs only: remove line breaks and control characters",
         )],
     );
+    value.remove("minLength");
     json_schema!({
         "type": "object",
         "maxProperties": 32,

@@ -4,13 +4,16 @@
 use std::fmt::Debug;
 
 use kube::{
-    Api, Resource,
+    Api, Resource, ResourceExt as _,
     api::{Patch, PatchParams},
 };
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Value, json};
 
 use crate::api::FIELD_MANAGER;
+
+/// How often a write is sent where the object changes all the time.
+const TRIES: usize = 4;
 
 /// What became of a status.
 #[derive(Clone, Debug)]
@@ -19,7 +22,7 @@ pub enum Written<K> {
     Applied(Box<K>),
     /// It is as it should be: no request was made.
     Unchanged,
-    /// The object is gone.
+    /// The object is gone, though another one may have its name.
     Gone,
 }
 
@@ -35,8 +38,10 @@ impl<K> Written<K> {
 
 /// Makes `desired` the whole status of `object`. Without a request where it serialises to the same as `current`.
 ///
-/// The object's uid goes with the request: an object of the same name that was created meanwhile is refused by the API
-/// server (409) instead of getting a status that is not its own. Such a conflict is an error to requeue on.
+/// A status that is worth writing is written even if the object was edited meanwhile: its `observedGeneration` says what
+/// it speaks of. But it never lands on another object of the same name: the API server ignores a uid in the body of a
+/// status write, so the resourceVersion goes with it, and after a conflict the uid is looked at. An object that changes
+/// faster than that is a conflict (409) to requeue on.
 pub async fn write<K, S>(api: &Api<K>, object: &K, desired: &S, current: Option<&S>) -> kube::Result<Written<K>>
 where
     K: Resource<DynamicType = ()> + Clone + DeserializeOwned + Debug,
@@ -47,20 +52,29 @@ where
     if current.as_ref() == Some(&desired) {
         return Ok(Written::Unchanged);
     }
-    let name = object.meta().name.as_deref().unwrap_or_default();
-    let parameters = PatchParams::apply(FIELD_MANAGER).force();
-    match api.patch_status(name, &parameters, &Patch::Apply(body(object, &desired))).await {
-        Ok(object) => Ok(Written::Applied(Box::new(object))),
-        Err(kube::Error::Api(status)) if status.is_not_found() => Ok(Written::Gone),
-        Err(error) => Err(error),
+    let name = object.name_any();
+    let mut version = object.resource_version();
+    let mut tries = 1;
+    loop {
+        let body = body::<K>(&name, version.as_deref(), &desired);
+        match api.patch_status(&name, &PatchParams::apply(FIELD_MANAGER).force(), &Patch::Apply(body)).await {
+            Ok(object) => return Ok(Written::Applied(Box::new(object))),
+            Err(kube::Error::Api(status)) if status.is_not_found() => return Ok(Written::Gone),
+            Err(kube::Error::Api(status)) if status.is_conflict() && tries < TRIES => tries += 1,
+            Err(error) => return Err(error),
+        }
+        match api.get_metadata_opt(&name).await? {
+            Some(now) if now.uid() == object.uid() => version = now.resource_version(),
+            _ => return Ok(Written::Gone),
+        }
     }
 }
 
-fn body<K: Resource<DynamicType = ()>>(object: &K, status: &Value) -> Value {
+fn body<K: Resource<DynamicType = ()>>(name: &str, resource_version: Option<&str>, status: &Value) -> Value {
     json!({
         "apiVersion": K::api_version(&()),
         "kind": K::kind(&()),
-        "metadata": {"name": object.meta().name, "uid": object.meta().uid},
+        "metadata": {"name": name, "resourceVersion": resource_version},
         "status": status,
     })
 }
@@ -72,14 +86,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_body_names_the_very_object_and_owns_nothing_but_the_status() {
-        let mut pod = Pod::default();
-        pod.metadata.name = Some("a".into());
-        pod.metadata.uid = Some("u-1".into());
-        pod.metadata.resource_version = Some("7".into());
+    fn the_body_names_the_object_as_it_was_read_and_owns_nothing_but_the_status() {
         assert_eq!(
-            body(&pod, &json!({"x": 1})),
-            json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "a", "uid": "u-1"}, "status": {"x": 1}})
+            body::<Pod>("a", Some("7"), &json!({"x": 1})),
+            json!({
+                "apiVersion": "v1",
+                "kind": "Pod",
+                "metadata": {"name": "a", "resourceVersion": "7"},
+                "status": {"x": 1}
+            })
         );
     }
 }

@@ -3,7 +3,7 @@
 use http::{HeaderName, Method};
 use serde_json::json;
 
-use super::session::Call;
+use super::call::Call;
 use super::{Answer, BotId, BotWebhook, Error, IdempotencyKey, Route, Session, WebhookId, WindowPolicy};
 
 fn of(bot: &BotId) -> Vec<&str> {
@@ -30,7 +30,7 @@ impl Session {
         path.push(id.as_str());
         let call = Call::new(Route::PatchBotWebhook, Method::PATCH, path)
             .header(HeaderName::from_static("idempotency-key"), key.as_str())
-            .json(&json!({ "retryPolicy": policy }))?;
+            .json(&json!({ "retryPolicy": policy }));
         self.send(call, |_| Ok(())).await
     }
 }

@@ -7,7 +7,7 @@ use secrecy::SecretString;
 use thiserror::Error;
 use url::Url;
 
-/// A connection to one Cognigy installation (`docs/resources.md`, CognigyTenant).
+/// A connection to one Cognigy installation (`docs/resources.md`, `CognigyTenant`).
 #[derive(Clone, Debug)]
 pub struct SessionConfig {
     /// `namespace/name`; only a label in metrics, spans and messages.
@@ -135,4 +135,25 @@ pub enum ConfigError {
     /// The HTTP client could not be made.
     #[error("the HTTP client cannot be made: {0}")]
     Client(String),
+}
+
+/// Refuses a URL that requests cannot be built on.
+pub(super) fn check_url(what: &'static str, url: &Url) -> Result<(), ConfigError> {
+    let why = if !matches!(url.scheme(), "http" | "https") {
+        "its scheme is neither https nor http"
+    } else if url.host_str().is_none_or(str::is_empty) {
+        "it has no host"
+    } else if !url.username().is_empty() || url.password().is_some() {
+        "it holds user info"
+    } else if url.query().is_some() || url.fragment().is_some() {
+        "it has a query or a fragment"
+    } else {
+        return Ok(());
+    };
+    let mut shown = url.clone();
+    // Both fail only for URLs that cannot have user info.
+    let _ = shown.set_username("");
+    let _ = shown.set_password(None);
+    shown.set_query(None);
+    Err(ConfigError::Url { what, url: shown.into(), why })
 }

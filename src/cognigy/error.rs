@@ -155,6 +155,10 @@ impl Error {
                 f.write_str("Cognigy refused the credentials")?;
                 Ok(Some("check the tenant's auth settings and its Secret"))
             }
+            ErrorKind::Forbidden { .. } if self.route == Route::Token => {
+                f.write_str("Cognigy refused the requested scopes")?;
+                Ok(Some("grant them in Cognigy or name others in the tenant's spec.auth.oauth2.scopes"))
+            }
             ErrorKind::Forbidden { scope, role } => {
                 write!(f, "Cognigy answered 403: the credentials lack the scope {scope} or the role {role}")?;
                 Ok(Some("grant it in Cognigy or name the scope in the tenant's spec.auth.oauth2.scopes"))

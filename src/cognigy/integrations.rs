@@ -3,7 +3,7 @@
 use http::{HeaderName, Method, StatusCode};
 use url::form_urlencoded;
 
-use super::session::{Call, Reply};
+use super::call::{Call, Reply};
 use super::{Answer, Error, ErrorKind, Integration, Registration, Route, Session, WebhookId};
 
 /// What a registration led to.
@@ -37,7 +37,7 @@ pub enum Deletion {
 
 const PATH: [&str; 3] = ["api", "v1", "integrations"];
 
-fn of<'a>(id: &'a WebhookId) -> Vec<&'a str> {
+fn of(id: &WebhookId) -> Vec<&str> {
     let mut path = PATH.to_vec();
     path.push(id.as_str());
     path
@@ -70,7 +70,7 @@ impl Session {
         let call = Call::new(Route::CreateIntegration, Method::POST, PATH.to_vec())
             .header(HeaderName::from_static("x-request-id"), &request_id(registration))
             .secrets(registration.secrets())
-            .json(&registration.body())?;
+            .json(&registration.body());
         let posted = self
             .send(call, |reply| {
                 let outcome = if reply.status == StatusCode::OK { Outcome::Existed } else { Outcome::Created };
@@ -131,7 +131,7 @@ impl Session {
     ) -> Result<Answer<Option<Integration>>, Error> {
         let call = Call::new(Route::UpdateIntegration, Method::PUT, of(id))
             .secrets(registration.secrets())
-            .json(&registration.body())?;
+            .json(&registration.body());
         self.send(call, read_optional).await
     }
 

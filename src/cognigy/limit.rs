@@ -127,7 +127,8 @@ impl Host {
             return Err(held);
         };
         loop {
-            match locked(&self.state).try_pass(Instant::now()) {
+            let tried = locked(&self.state).try_pass(Instant::now());
+            match tried {
                 Ok(()) => return Ok(()),
                 Err(held) if held.until > deadline => return Err(held),
                 Err(held) => sleep_until(held.until).await,
@@ -307,8 +308,8 @@ mod tests {
         let hosts = Hosts::new();
         let member = host(&hosts, "https://a.example.com").join(rate(60, 5));
         let now = Instant::now();
-        member.host().pause(now + Duration::from_secs(3600));
-        let held = member.host().pass(now + Duration::from_secs(1800)).await.unwrap_err();
+        member.host().pause(now + Duration::from_hours(1));
+        let held = member.host().pass(now + Duration::from_mins(30)).await.unwrap_err();
         assert_eq!(held.by, Throttle::HostPaused);
     }
 }

@@ -13,15 +13,19 @@
 mod answer;
 mod bot_webhooks;
 mod breaker;
+mod call;
 mod config;
+mod credentials;
 mod crypto;
 mod error;
+mod fields;
 mod ids;
 mod integrations;
 mod limit;
 mod model;
 mod observer;
 mod pages;
+mod policy;
 mod problem;
 mod session;
 mod tls;
@@ -38,11 +42,9 @@ pub use error::{Error, ErrorKind, Throttle};
 pub use ids::{BotId, ETag, HeaderValueText, IdempotencyKey, InvalidText, WebhookId};
 pub use integrations::{Deletion, Outcome, Registered};
 pub use limit::Hosts;
-pub use model::{
-    BackoffStrategy, BackoffType, BotWebhook, Integration, IntervalPolicy, Method, Registration, Status, StoredPolicy,
-    Webhook, WindowPolicy,
-};
+pub use model::{BotWebhook, Integration, Method, Registration, Status, Webhook};
 pub use observer::{CallObserver, Code, Route, Silent, TokenOutcome};
+pub use policy::{BackoffStrategy, BackoffType, IntervalPolicy, StoredPolicy, WindowPolicy};
 pub use session::Session;
 pub use tls::tls_cause;
 pub use trace::TraceContext;

@@ -5,10 +5,11 @@ use std::fmt;
 
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 use url::Url;
 
-use super::{ETag, HeaderValueText, WebhookId};
+use super::fields::{headers, identified, known, version_tag, whole};
+use super::{ETag, HeaderValueText, IntervalPolicy, StoredPolicy, WebhookId, WindowPolicy};
 
 /// What the operator registers (cognigy-api.md §2).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -98,67 +99,6 @@ pub struct Webhook {
     pub(super) body: Map<String, Value>,
 }
 
-/// A retry policy as Cognigy holds it.
-#[derive(Clone, Debug, PartialEq)]
-pub enum StoredPolicy {
-    /// The documented form.
-    Interval(IntervalPolicy),
-    /// Another form: shown and compared as it is.
-    Unknown(Value),
-}
-
-/// The interval form of a retry policy (cognigy-api.md §4).
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct IntervalPolicy {
-    /// The webhook it belongs to.
-    pub webhook_id: WebhookId,
-    /// 1–10.
-    pub max_retries: u32,
-    /// Always exponential.
-    pub backoff_type: BackoffType,
-    /// Exactly `max_retries` delays, each ≥ 1.5 × the one before.
-    pub intervals_ms: Vec<i64>,
-    /// 0–100.
-    pub failure_threshold_percent: f64,
-}
-
-/// The only backoff of the interval form.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum BackoffType {
-    /// `exponential`.
-    Exponential,
-}
-
-/// The window form of a retry policy (cognigy-api.md §3).
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct WindowPolicy {
-    /// Whether deliveries are repeated at all.
-    pub enabled: bool,
-    /// 1–10.
-    pub max_attempts: u32,
-    /// How the delay grows.
-    pub backoff_strategy: BackoffStrategy,
-    /// The first delay.
-    pub base_delay_ms: i64,
-    /// The longest delay.
-    pub max_delay_ms: i64,
-    /// Nothing is repeated later than this after the first try; ≤ 86400.
-    pub max_retry_window_seconds: i64,
-}
-
-/// How the delay of the window form grows.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum BackoffStrategy {
-    /// Doubled each time.
-    Exponential,
-    /// By the base delay each time.
-    Linear,
-}
-
 /// A bot's webhook as Cognigy lists it (cognigy-api.md §3).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BotWebhook {
@@ -211,9 +151,7 @@ impl Webhook {
     #[must_use]
     pub fn with_policy(&self, policy: &IntervalPolicy) -> Self {
         let mut changed = self.clone();
-        // Numbers, texts and lists always have a JSON form.
-        let policy = serde_json::to_value(policy).unwrap_or_default();
-        changed.body.insert(RETRY_POLICY.into(), policy);
+        changed.body.insert(RETRY_POLICY.into(), json!(policy));
         changed
     }
 
@@ -242,6 +180,11 @@ impl Webhook {
             body.remove(field);
         }
         Ok(Self { id, tag, body })
+    }
+
+    /// What a write sends: the whole object.
+    pub(super) fn body(&self) -> Value {
+        Value::Object(self.body.clone())
     }
 
     /// When it was last changed, in whatever form the installation tells it (cognigy-api.md §8).
@@ -300,32 +243,20 @@ impl BotWebhook {
     }
 }
 
-/// What is sent for a registration (cognigy-api.md §2).
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-pub(super) struct RegistrationBody<'a> {
-    name: &'a str,
-    url: &'a str,
-    method: Method,
-    headers: BTreeMap<&'a str, &'a str>,
-    payload_format: &'a str,
-    version: i64,
-    status: Status,
-    idempotency_key: String,
-}
-
 impl Registration {
-    pub(super) fn body(&self) -> RegistrationBody<'_> {
-        RegistrationBody {
-            name: &self.name,
-            url: self.url.as_str(),
-            method: self.method,
-            headers: self.headers.iter().map(|(name, value)| (name.as_str(), value.expose())).collect(),
-            payload_format: &self.payload_format,
-            version: self.version,
-            status: self.status,
-            idempotency_key: self.idempotency_key(),
-        }
+    /// What is sent (cognigy-api.md §2).
+    pub(super) fn body(&self) -> Value {
+        let headers: BTreeMap<_, _> = self.headers.iter().map(|(name, value)| (name, value.expose())).collect();
+        json!({
+            "name": self.name,
+            "url": self.url.as_str(),
+            "method": self.method,
+            "headers": headers,
+            "payloadFormat": self.payload_format,
+            "version": self.version,
+            "status": self.status,
+            "idempotencyKey": self.idempotency_key(),
+        })
     }
 
     /// Texts within it that no message may show.
@@ -341,52 +272,6 @@ const OWN_BY_SERVER: [&str; 3] = ["id", "_id", "_version"];
 
 fn idempotency_key(name: &str, version: i64) -> String {
     format!("{name}:{version}")
-}
-
-/// An object and its id, which comes as `id` or `_id` (cognigy-api.md §8).
-fn identified(document: &Value) -> Result<(WebhookId, Map<String, Value>), String> {
-    let fields = document.as_object().ok_or("the answer is no object")?;
-    let id = ["id", "_id"]
-        .into_iter()
-        .filter_map(|name| fields.get(name))
-        .find_map(|id| match id {
-            Value::String(id) => Some(id.clone()),
-            Value::Number(id) => Some(id.to_string()),
-            _ => None,
-        })
-        .ok_or("the object has no id")?;
-    let id = WebhookId::new(id).map_err(|error| error.to_string())?;
-    Ok((id, fields.clone()))
-}
-
-/// The body's `_version` as an entity tag (cognigy-api.md §4).
-pub(super) fn version_tag(document: &Value) -> Option<ETag> {
-    match document.get("_version")? {
-        Value::String(version) => ETag::from_version(version),
-        Value::Number(version) => ETag::from_version(&version.to_string()),
-        _ => None,
-    }
-}
-
-/// A field in its documented form; another form is not fatal.
-fn known<'a, T: Deserialize<'a>>(value: Option<&'a Value>) -> Option<T> {
-    T::deserialize(value?).ok()
-}
-
-fn whole(value: &Value) -> Option<i64> {
-    match value {
-        Value::Number(number) => number.as_i64(),
-        Value::String(text) => text.parse().ok(),
-        _ => None,
-    }
-}
-
-fn headers(value: &Value) -> Option<BTreeMap<String, HeaderValueText>> {
-    value
-        .as_object()?
-        .iter()
-        .map(|(name, value)| Some((name.clone(), HeaderValueText::secret(value.as_str()?).ok()?)))
-        .collect()
 }
 
 impl fmt::Debug for Integration {
@@ -417,8 +302,7 @@ impl fmt::Debug for Webhook {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
+    use super::super::{BackoffStrategy, BackoffType};
     use super::*;
 
     fn policy() -> IntervalPolicy {
@@ -446,7 +330,7 @@ mod tests {
     #[test]
     fn a_registration_is_sent_exactly_as_documented() {
         assert_eq!(
-            serde_json::to_value(registration().body()).unwrap(),
+            registration().body(),
             json!({"name":"order-fulfillment","url":"https://api.example.com/hooks/orders","method":"POST",
                 "headers":{"X-Environment":"production"},"payloadFormat":"application/json",
                 "version":2,"status":"inactive","idempotencyKey":"order-fulfillment:2"})
@@ -484,7 +368,7 @@ mod tests {
         let changed = webhook.with_policy(&policy());
         assert_eq!(changed.retry_policy(), Some(StoredPolicy::Interval(policy())));
         assert_eq!(
-            Value::Object(changed.body),
+            changed.body(),
             json!({"name":"n","url":"u","enabled":true,"retryPolicy":policy(),"lastChanged":7,"owner":{"team":"cx"}})
         );
     }
@@ -497,7 +381,7 @@ mod tests {
         let integration = Integration::read(&answer, None).unwrap();
         let webhook = Webhook::from_integration_answer(&integration).unwrap();
         assert_eq!(webhook.tag(), ETag::from_version("v1").as_ref());
-        assert_eq!(Value::Object(webhook.body), json!({"name":"n","url":"u","enabled":false,"owner":"cx"}));
+        assert_eq!(webhook.body(), json!({"name":"n","url":"u","enabled":false,"owner":"cx"}));
         let untagged = Integration { tag: None, ..integration };
         assert_eq!(Webhook::from_integration_answer(&untagged), None);
     }

@@ -89,13 +89,14 @@ impl Route {
         }
     }
 
-    /// The scope that the call needs (cognigy-api.md §1).
+    /// The scopes that the call needs (cognigy-api.md §1); an integration is a webhook too.
     pub const fn scope(self) -> &'static str {
         match self {
-            Self::Token => "the requested scopes",
+            Self::Token => "as requested",
             Self::GetIntegration | Self::ListIntegrations => "integrations:read",
-            Self::CreateIntegration | Self::UpdateIntegration => "integrations:write",
-            Self::DeleteIntegration => "webhooks:manage",
+            Self::CreateIntegration | Self::UpdateIntegration | Self::DeleteIntegration => {
+                "integrations:write webhooks:manage"
+            }
             Self::GetWebhook => "integration:read",
             Self::PutWebhook => "webhook:manage",
             Self::ListBotWebhooks => "bot:webhooks:read",

@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::Value;
 use url::Url;
 
-use super::session::Call;
+use super::call::Call;
 use super::{Answer, Error, ErrorKind, Session};
 
 /// At most this many a page (cognigy-api.md §8).

@@ -1,17 +1,12 @@
 //! The one place that sends: breaker → host's gate and limit → own concurrency → token → request → classify → tell.
 
-use std::borrow::Cow;
 use std::fmt;
 use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, ETAG, LOCATION};
-use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
-use oauth2::{HttpRequest, TokenUrl};
-use secrecy::{ExposeSecret as _, SecretString};
-use serde::Serialize;
-use serde_json::Value;
+use http::header::{ACCEPT, CONTENT_TYPE, LOCATION};
+use http::{HeaderName, HeaderValue, Method, StatusCode};
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 use tracing::{Instrument as _, Span, field};
@@ -19,20 +14,21 @@ use url::Url;
 use uuid::Uuid;
 
 use super::breaker::Breaker;
+use super::call::{self, Call, Reply};
+use super::config::check_url;
+use super::credentials::{Authentication, Credentials};
 use super::limit::{HeldBack, Host, Membership, Rate};
 use super::problem::{self, Problem, Secrets};
-use super::token::{Grant, NoToken, Token, TokenSource};
+use super::token::{NoToken, Token};
 use super::wire::{self, Failure, RawAnswer};
 use super::{
-    Answer, Auth, CallObserver, CircuitState, Code, Concurrency, ConfigError, ETag, Error, ErrorKind, Hosts, Route,
-    SessionConfig, TokenOutcome, TraceContext,
+    Answer, CallObserver, CircuitState, Code, Concurrency, ConfigError, Error, ErrorKind, Hosts, Route, SessionConfig,
+    TraceContext,
 };
 
 /// The longest JSON body that installations take (cognigy-api.md §8).
 const MAX_SENT: usize = 60_000;
-/// The time limit of a token request (cognigy-api.md §1).
-const TOKEN_TIMEOUT: Duration = Duration::from_secs(10);
-const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+pub(super) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
@@ -43,95 +39,20 @@ pub struct Session {
     trace: Option<TraceContext>,
 }
 
-struct Inner {
-    tenant: String,
+/// What all clones of a session share.
+pub(super) struct Inner {
+    pub(super) tenant: String,
     base_url: Url,
     timeout: Duration,
     concurrency: Concurrency,
-    credentials: Credentials,
+    pub(super) credentials: Credentials,
     /// The tenant's own, which no message may show.
-    secrets: Secrets,
-    client: reqwest::Client,
+    pub(super) secrets: Secrets,
+    pub(super) client: reqwest::Client,
     membership: Membership,
     slots: Semaphore,
     breaker: Breaker,
-    observer: Arc<dyn CallObserver>,
-}
-
-enum Credentials {
-    Static(HeaderName, HeaderValue),
-    OAuth2 { source: TokenSource, url: Url, host: Arc<Host> },
-}
-
-/// What a request is authenticated with.
-struct Authentication {
-    name: HeaderName,
-    value: HeaderValue,
-    token: Option<Token>,
-}
-
-/// One API call, before it is sent.
-#[derive(Clone)]
-pub(super) struct Call<'a> {
-    pub route: Route,
-    method: Method,
-    path: Vec<&'a str>,
-    query: Vec<(&'static str, String)>,
-    headers: HeaderMap,
-    body: Option<Cow<'a, [u8]>>,
-    secrets: Vec<SecretString>,
-}
-
-/// A successful answer, parsed.
-pub(super) struct Reply {
-    pub status: StatusCode,
-    /// The id in the `Location` header, if there is one.
-    pub location: Option<String>,
-    pub etag: Option<ETag>,
-    body: Option<Value>,
-}
-
-impl Reply {
-    pub fn body(&self) -> Option<&Value> {
-        self.body.as_ref()
-    }
-
-    pub fn required_body(&self) -> Result<&Value, String> {
-        self.body.as_ref().ok_or_else(|| "the answer has no body".into())
-    }
-}
-
-impl<'a> Call<'a> {
-    pub fn new(route: Route, method: Method, path: Vec<&'a str>) -> Self {
-        Self { route, method, path, query: Vec::new(), headers: HeaderMap::new(), body: None, secrets: Vec::new() }
-    }
-
-    pub fn query(mut self, name: &'static str, value: &str) -> Self {
-        self.query.push((name, value.to_owned()));
-        self
-    }
-
-    /// A header whose value is known to be valid; an invalid one is left out.
-    pub fn header(mut self, name: HeaderName, value: &str) -> Self {
-        if let Ok(value) = HeaderValue::from_str(value) {
-            self.headers.insert(name, value);
-        }
-        self
-    }
-
-    /// A JSON body.
-    pub fn json(mut self, body: &impl Serialize) -> Result<Self, Error> {
-        let bytes = serde_json::to_vec(body)
-            .map_err(|error| Error::new(ErrorKind::Rejected { status: 0 }, self.route).detail(error.to_string()))?;
-        self.body = Some(Cow::Owned(bytes));
-        Ok(self)
-    }
-
-    /// Texts of the body that no message may show.
-    pub fn secrets(mut self, secrets: impl IntoIterator<Item = SecretString>) -> Self {
-        self.secrets.extend(secrets);
-        self
-    }
+    pub(super) observer: Arc<dyn CallObserver>,
 }
 
 impl Session {
@@ -145,7 +66,7 @@ impl Session {
         if config.max_concurrent_requests == 0 {
             return Err(ConfigError::Zero("maxConcurrentRequests"));
         }
-        let (credentials, secrets) = credentials(config.auth, hosts)?;
+        let (credentials, secrets) = Credentials::new(config.auth, hosts)?;
         let client = wire::client(config.ca_pem.as_deref(), config.request_timeout)?;
         let listener = {
             let (tenant, observer) = (config.tenant.clone(), Arc::clone(&observer));
@@ -228,7 +149,8 @@ impl Inner {
         trace: TraceContext,
         read: impl Fn(&Reply) -> Result<T, String>,
     ) -> Result<Answer<T>, Error> {
-        if let Some(bytes) = call.body.as_ref().map(|body| body.len()).filter(|len| *len > MAX_SENT) {
+        let bytes = call.size();
+        if bytes > MAX_SENT {
             return Err(Error::new(ErrorKind::TooLarge { bytes }, call.route));
         }
         if !call.headers.contains_key(REQUEST_ID) {
@@ -240,9 +162,7 @@ impl Inner {
             let (result, token) = self.send_once(&call, trace, &read).await;
             match (result, token) {
                 (Err(error), Some(token)) if error.kind == ErrorKind::Unauthorized && !repeated => {
-                    if let Credentials::OAuth2 { source, .. } = &self.credentials {
-                        source.forget(token.generation).await;
-                    }
+                    self.credentials.forget(&token).await;
                     spent += error.latency;
                     repeated = true;
                 }
@@ -316,96 +236,6 @@ impl Inner {
         }
     }
 
-    async fn authenticate(&self) -> Result<Authentication, NoToken> {
-        match &self.credentials {
-            Credentials::Static(name, value) => {
-                Ok(Authentication { name: name.clone(), value: value.clone(), token: None })
-            }
-            Credentials::OAuth2 { source, url, host } => {
-                let token = source.token(async |request| self.fetch_token(request, url, host, source).await).await?;
-                Ok(Authentication { name: AUTHORIZATION, value: token.header.clone(), token: Some(token) })
-            }
-        }
-    }
-
-    /// One token request.
-    async fn fetch_token(
-        &self,
-        request: HttpRequest,
-        url: &Url,
-        host: &Host,
-        source: &TokenSource,
-    ) -> Result<Grant, Error> {
-        let began = Instant::now();
-        if let Some(held) = host.paused(began) {
-            return Err(held_back(held, Route::Token));
-        }
-        let (parts, body) = request.into_parts();
-        let mut headers = parts.headers;
-        if let Some(value) = headers.get_mut(AUTHORIZATION) {
-            value.set_sensitive(true);
-        }
-        let request = self
-            .client
-            .post(url.clone())
-            .headers(headers)
-            .header(REQUEST_ID, Uuid::new_v4().to_string())
-            .timeout(TOKEN_TIMEOUT)
-            .body(body)
-            .build()
-            .map_err(|error| Failure::from_build(&error))
-            .map_err(|failure| failed(failure, Route::Token));
-        let outcome = match request {
-            Err(error) => Err(error),
-            Ok(request) => match wire::exchange(&self.client, request).await {
-                Err(failure) => Err(failed(failure, Route::Token)),
-                Ok(raw) => self.judge_grant(&raw, host, source),
-            },
-        };
-        let outcome = outcome.map_err(|mut error| {
-            error.latency = began.elapsed();
-            error
-        });
-        self.observer.token(
-            &self.tenant,
-            match &outcome {
-                Ok(_) => TokenOutcome::Fetched,
-                Err(error) => match error.kind {
-                    ErrorKind::Unauthorized | ErrorKind::Forbidden { .. } => TokenOutcome::Refused,
-                    _ => TokenOutcome::Failed,
-                },
-            },
-        );
-        outcome
-    }
-
-    fn judge_grant(&self, raw: &RawAnswer, host: &Host, source: &TokenSource) -> Result<Grant, Error> {
-        if raw.status.is_success() {
-            return Grant::read(&raw.body).map_err(|why| Error::new(ErrorKind::Malformed, Route::Token).detail(why));
-        }
-        let mut error = self.refusal(Route::Token, raw, host, &self.secrets);
-        let oauth_error = Problem::read(&raw.headers, &raw.body, &self.secrets).oauth_error;
-        error.kind = match (error.kind, oauth_error.as_deref()) {
-            (ErrorKind::Forbidden { .. }, _) | (ErrorKind::Rejected { .. }, Some("invalid_scope")) => {
-                error.detail = Some(format!(
-                    "{}(requested: {})",
-                    error.detail.map(|words| words + " ").unwrap_or_default(),
-                    source.scopes()
-                ));
-                ErrorKind::Forbidden { scope: Route::Token.scope(), role: Route::Token.role() }
-            }
-            (ErrorKind::NotFound | ErrorKind::NotSupported, _) => {
-                error.detail =
-                    Some(format!("the token URL answered {}; check spec.auth.oauth2.tokenUrl", raw.status.as_u16()));
-                ErrorKind::Unauthorized
-            }
-            // RFC 6749 §5.2 refuses credentials with 400 as well.
-            (ErrorKind::Rejected { .. } | ErrorKind::Conflict, _) => ErrorKind::Unauthorized,
-            (kind, _) => kind,
-        };
-        Err(error)
-    }
-
     /// One API request.
     async fn exchange<T>(
         &self,
@@ -424,8 +254,9 @@ impl Inner {
             Err(failure) => (failure.code, Err(failed(failure, call.route))),
             Ok(raw) => {
                 let code = Code::Status(raw.status.as_u16());
-                if raw.status.is_success() || raw.status == StatusCode::NOT_MODIFIED {
-                    match understand(&raw, read) {
+                let unchanged = raw.status == StatusCode::NOT_MODIFIED && call.is_conditional_read();
+                if raw.status.is_success() || unchanged {
+                    match call::understand(&raw, read) {
                         Ok(answer) => (code, Ok(answer)),
                         Err(why) => {
                             let mut error = Error::new(ErrorKind::Malformed, call.route).detail(why);
@@ -487,7 +318,7 @@ impl Inner {
             request = request.query(&call.query);
         }
         if let Some(body) = &call.body {
-            request = request.header(CONTENT_TYPE, JSON).body(body.to_vec());
+            request = request.header(CONTENT_TYPE, JSON).body(body.clone());
         }
         request.build()
     }
@@ -500,7 +331,7 @@ impl Inner {
     }
 
     /// An answer that refuses; a 429 closes the gate of its host.
-    fn refusal(&self, route: Route, raw: &RawAnswer, host: &Host, secrets: &Secrets) -> Error {
+    pub(super) fn refusal(&self, route: Route, raw: &RawAnswer, host: &Host, secrets: &Secrets) -> Error {
         let kind = problem::classify(route, raw.status, &raw.headers);
         let problem = Problem::read(&raw.headers, &raw.body, secrets);
         let mut error = Error::new(kind, route);
@@ -538,64 +369,13 @@ impl fmt::Debug for Session {
     }
 }
 
-fn check_url(what: &'static str, url: &Url) -> Result<(), ConfigError> {
-    let why = if !matches!(url.scheme(), "http" | "https") {
-        "its scheme is neither https nor http"
-    } else if url.host_str().is_none_or(str::is_empty) {
-        "it has no host"
-    } else if !url.username().is_empty() || url.password().is_some() {
-        "it holds user info"
-    } else if url.query().is_some() || url.fragment().is_some() {
-        "it has a query or a fragment"
-    } else {
-        return Ok(());
-    };
-    let mut shown = url.clone();
-    // Both fail only for URLs that cannot have user info.
-    let _ = shown.set_username("");
-    let _ = shown.set_password(None);
-    shown.set_query(None);
-    Err(ConfigError::Url { what, url: shown.into(), why })
-}
-
-fn credentials(auth: Auth, hosts: &Hosts) -> Result<(Credentials, Secrets), ConfigError> {
-    let sensitive = |what, text: &str| {
-        let mut value = HeaderValue::from_str(text).map_err(|_| ConfigError::Credential(what))?;
-        value.set_sensitive(true);
-        Ok(value)
-    };
-    Ok(match auth {
-        Auth::ApiKey { header, key } => {
-            let value = sensitive("the API key", key.expose_secret())?;
-            (Credentials::Static(header, value), Secrets(vec![key]))
-        }
-        Auth::Bearer(token) => {
-            let value = sensitive("the bearer token", &format!("Bearer {}", token.expose_secret()))?;
-            (Credentials::Static(AUTHORIZATION, value), Secrets(vec![token]))
-        }
-        Auth::OAuth2 { client_id, client_secret, token_url, client_authentication, scopes } => {
-            check_url("token URL", &token_url)?;
-            let source = TokenSource::new(
-                &client_id,
-                &client_secret,
-                TokenUrl::from_url(token_url.clone()),
-                client_authentication,
-                scopes,
-            );
-            let host = hosts.host(&token_url);
-            let credentials = Credentials::OAuth2 { source, url: token_url, host };
-            (credentials, Secrets(vec![client_secret, client_id]))
-        }
-    })
-}
-
-fn held_back(held: HeldBack, route: Route) -> Error {
+pub(super) fn held_back(held: HeldBack, route: Route) -> Error {
     let HeldBack { until, by } = held;
     let retry_after = until.saturating_duration_since(Instant::now());
     Error::new(ErrorKind::RateLimited { retry_after, by }, route)
 }
 
-fn failed(failure: Failure, route: Route) -> Error {
+pub(super) fn failed(failure: Failure, route: Route) -> Error {
     Error::new(failure.kind, route).detail(failure.detail)
 }
 
@@ -611,36 +391,4 @@ fn redirection(raw: &RawAnswer) -> String {
         "the installation redirects{target} (status {}) and redirects are not followed; set the tenant's baseUrl to the final address",
         raw.status.as_u16()
     )
-}
-
-/// Reads a success: an empty body is no body, anything else must be JSON.
-fn understand<T>(raw: &RawAnswer, read: impl Fn(&Reply) -> Result<T, String>) -> Result<Answer<T>, String> {
-    let body: Option<Value> = if raw.body.trim_ascii().is_empty() {
-        None
-    } else {
-        // Where it breaks is said; what stands there is not: it may be a secret.
-        Some(
-            serde_json::from_slice(&raw.body)
-                .map_err(|error| format!("the body is not JSON (line {} column {})", error.line(), error.column()))?,
-        )
-    };
-    let header = |name| raw.headers.get(name).and_then(|value: &HeaderValue| value.to_str().ok());
-    let reply = Reply {
-        status: raw.status,
-        location: header(LOCATION).and_then(last_segment),
-        etag: header(ETAG).and_then(ETag::from_header).or_else(|| body.as_ref().and_then(super::model::version_tag)),
-        body,
-    };
-    Ok(Answer {
-        value: read(&reply)?,
-        etag: reply.etag,
-        latency: Duration::ZERO,
-        trace_id: problem::trace_id(&raw.headers),
-    })
-}
-
-fn last_segment(location: &str) -> Option<String> {
-    let path = location.split(['?', '#']).next()?.trim_end_matches('/');
-    let last = path.rsplit('/').next()?;
-    (!last.is_empty()).then(|| last.to_owned())
 }

@@ -17,9 +17,9 @@ use tokio::time::Instant;
 use super::{ClientAuthentication, Error};
 
 /// Where `expires_in` is missing.
-const DEFAULT_LIFE: Duration = Duration::from_secs(3600);
+const DEFAULT_LIFE: Duration = Duration::from_hours(1);
 /// How much earlier than told a token counts as expired.
-const EARLY: Duration = Duration::from_secs(60);
+const EARLY: Duration = Duration::from_mins(1);
 
 type OAuthClient = BasicClient<EndpointNotSet, EndpointNotSet, EndpointNotSet, EndpointNotSet, EndpointSet>;
 
@@ -175,7 +175,7 @@ impl Grant {
             .and_then(|seconds: f64| Duration::try_from_secs_f64(seconds).ok())
             .filter(|life| !life.is_zero())
             // Longer lives are not believed; a clock can be added to without overflow.
-            .map_or(DEFAULT_LIFE, |life| life.min(Duration::from_secs(30 * 24 * 3600)));
+            .map_or(DEFAULT_LIFE, |life| life.min(Duration::from_hours(30 * 24)));
         Ok(Self { secret: token.into(), header, life })
     }
 }

@@ -4,7 +4,7 @@ use http::header::{IF_MATCH, IF_NONE_MATCH};
 use http::{Method, StatusCode};
 use serde_json::Value;
 
-use super::session::Call;
+use super::call::Call;
 use super::{Answer, Concurrency, ETag, Error, ErrorKind, Route, Session, Webhook, WebhookId};
 
 /// What a conditional read found.
@@ -73,7 +73,7 @@ impl Session {
         webhook: &Webhook,
         precondition: &Precondition,
     ) -> Result<Answer<()>, Error> {
-        let call = Call::new(Route::PutWebhook, Method::PUT, of(id)).secrets(webhook.secrets()).json(&webhook.body)?;
+        let call = Call::new(Route::PutWebhook, Method::PUT, of(id)).secrets(webhook.secrets()).json(&webhook.body());
         match &precondition.0 {
             Basis::Tag(tag) => self.send(call.header(IF_MATCH, tag.as_str()), |_| Ok(())).await,
             Basis::LastChanged(then) => {

@@ -1,0 +1,136 @@
+//! What a simulator holds at one moment: one lock, one look.
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+/// An integration and, under the same id, its webhook (cognigy-api.md §2 and §4).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct IntegrationRecord {
+    /// Opaque id, of the integration and of the webhook.
+    pub id: String,
+    /// Name; several versions may share it.
+    pub name: String,
+    /// Where events are delivered.
+    pub url: String,
+    /// `POST`, `PUT` or `PATCH`.
+    pub method: String,
+    /// Headers of deliveries.
+    pub headers: Map<String, Value>,
+    /// Media type of deliveries.
+    pub payload_format: String,
+    /// Version, from 1.
+    pub version: i64,
+    /// `status` of §2 and `enabled` of §4: one fact.
+    pub active: bool,
+    /// The key of its registration; none for an object made by hand.
+    pub idempotency_key: Option<String>,
+    /// The retry policy of §4 as it was written.
+    pub retry_policy: Option<Value>,
+    /// Fields of the §4 view that no guide mentions.
+    pub unknown: Map<String, Value>,
+    /// Counts changes, from 1.
+    pub revision: u64,
+    /// Milliseconds since 1970 of the last change; never the same twice.
+    pub last_changed: u64,
+}
+
+/// A webhook of a bot (cognigy-api.md §3).
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct BotWebhook {
+    /// The bot.
+    pub bot_id: String,
+    /// Opaque id; made up where empty.
+    pub id: String,
+    /// Name; need not be unique.
+    pub name: String,
+    /// Where events are delivered.
+    pub url: String,
+    /// The retry policy of §3 as it was written.
+    pub retry_policy: Option<Value>,
+}
+
+impl BotWebhook {
+    /// A webhook without a policy; its id is made up.
+    pub fn new(bot_id: &str, name: &str, url: &str) -> Self {
+        Self { bot_id: bot_id.into(), name: name.into(), url: url.into(), ..Self::default() }
+    }
+}
+
+/// What happened to an object.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub enum ChangeKind {
+    /// It was registered or added.
+    Created,
+    /// It was changed.
+    Updated,
+    /// It was deleted.
+    Deleted,
+}
+
+/// One entry of the history: an integration right after a change.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Change {
+    /// Its place in the one order of everything that happens in a simulator.
+    pub seq: u64,
+    /// What happened.
+    pub kind: ChangeKind,
+    /// The object.
+    pub id: String,
+    /// Its name.
+    pub name: String,
+    /// Its version.
+    pub version: i64,
+    /// Whether it is active now; false once deleted.
+    pub active: bool,
+    /// Whether it has a retry policy now.
+    pub has_policy: bool,
+    /// Whether it was changed by an API call rather than behind everybody's back.
+    pub by_api: bool,
+}
+
+/// Everything, under one lock: what a predicate of [`crate::Handle::wait_until`] looks at.
+#[derive(Debug)]
+pub struct State {}
+
+impl State {
+    /// All API requests in order.
+    pub fn requests(&self) -> &[crate::Request] {
+        todo!()
+    }
+    /// How many API requests a route got, refused ones included.
+    pub fn count(&self, _route: crate::Route) -> usize {
+        todo!()
+    }
+    /// All integrations in the order of their creation.
+    pub fn integrations(&self) -> &[IntegrationRecord] {
+        todo!()
+    }
+    /// One integration.
+    pub fn integration(&self, _id: &str) -> Option<&IntegrationRecord> {
+        todo!()
+    }
+    /// The versions of a name that are active, ascending.
+    pub fn active_versions(&self, _name: &str) -> Vec<i64> {
+        todo!()
+    }
+    /// All webhooks of bots.
+    pub fn bot_webhooks(&self) -> &[BotWebhook] {
+        todo!()
+    }
+    /// All changes of integrations in order.
+    pub fn history(&self) -> &[Change] {
+        todo!()
+    }
+    /// What reached a callback.
+    pub fn callback_requests(&self, _name: &str) -> &[crate::CallbackRequest] {
+        todo!()
+    }
+    /// What reached a sink.
+    pub fn sink_messages(&self, _name: &str) -> &[crate::SinkMessage] {
+        todo!()
+    }
+}

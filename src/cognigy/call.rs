@@ -1,0 +1,115 @@
+//! One API call before it is sent, and its answer after it was understood.
+
+use std::time::Duration;
+
+use http::header::{ETAG, IF_NONE_MATCH, LOCATION};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
+use secrecy::SecretString;
+use serde_json::Value;
+
+use super::wire::RawAnswer;
+use super::{Answer, ETag, Route, fields, problem};
+
+/// One API call, before it is sent.
+#[derive(Clone)]
+pub(super) struct Call<'a> {
+    pub route: Route,
+    pub method: Method,
+    pub path: Vec<&'a str>,
+    pub query: Vec<(&'static str, String)>,
+    pub headers: HeaderMap,
+    pub body: Option<Vec<u8>>,
+    pub secrets: Vec<SecretString>,
+}
+
+/// A successful answer, parsed.
+pub(super) struct Reply {
+    pub status: StatusCode,
+    /// The id in the `Location` header, if there is one.
+    pub location: Option<String>,
+    pub etag: Option<ETag>,
+    body: Option<Value>,
+}
+
+impl Reply {
+    pub fn body(&self) -> Option<&Value> {
+        self.body.as_ref()
+    }
+
+    pub fn required_body(&self) -> Result<&Value, String> {
+        self.body.as_ref().ok_or_else(|| "the answer has no body".into())
+    }
+}
+
+impl<'a> Call<'a> {
+    pub fn new(route: Route, method: Method, path: Vec<&'a str>) -> Self {
+        Self { route, method, path, query: Vec::new(), headers: HeaderMap::new(), body: None, secrets: Vec::new() }
+    }
+
+    pub fn query(mut self, name: &'static str, value: &str) -> Self {
+        self.query.push((name, value.to_owned()));
+        self
+    }
+
+    /// A header whose value is known to be valid; an invalid one is left out.
+    pub fn header(mut self, name: HeaderName, value: &str) -> Self {
+        if let Ok(value) = HeaderValue::from_str(value) {
+            self.headers.insert(name, value);
+        }
+        self
+    }
+
+    /// A JSON body.
+    pub fn json(mut self, body: &Value) -> Self {
+        self.body = Some(body.to_string().into_bytes());
+        self
+    }
+
+    /// The size of its body in bytes.
+    pub fn size(&self) -> usize {
+        self.body.as_ref().map_or(0, Vec::len)
+    }
+
+    /// Whether "not modified" is an answer to it.
+    pub fn is_conditional_read(&self) -> bool {
+        self.headers.contains_key(IF_NONE_MATCH)
+    }
+
+    /// Texts of the body that no message may show.
+    pub fn secrets(mut self, secrets: impl IntoIterator<Item = SecretString>) -> Self {
+        self.secrets.extend(secrets);
+        self
+    }
+}
+
+/// Reads a success: an empty body is no body, anything else must be JSON.
+pub(super) fn understand<T>(raw: &RawAnswer, read: impl Fn(&Reply) -> Result<T, String>) -> Result<Answer<T>, String> {
+    let body: Option<Value> = if raw.body.trim_ascii().is_empty() {
+        None
+    } else {
+        // Where it breaks is said; what stands there is not: it may be a secret.
+        Some(
+            serde_json::from_slice(&raw.body)
+                .map_err(|error| format!("the body is not JSON (line {} column {})", error.line(), error.column()))?,
+        )
+    };
+    let header = |name| raw.headers.get(name).and_then(|value: &HeaderValue| value.to_str().ok());
+    let reply = Reply {
+        status: raw.status,
+        location: header(LOCATION).and_then(last_segment),
+        etag: header(ETAG).and_then(ETag::from_header).or_else(|| body.as_ref().and_then(fields::version_tag)),
+        body,
+    };
+    Ok(Answer {
+        value: read(&reply)?,
+        etag: reply.etag,
+        latency: Duration::ZERO,
+        trace_id: problem::trace_id(&raw.headers),
+    })
+}
+
+fn last_segment(location: &str) -> Option<String> {
+    let path = location.split(['?', '#']).next()?.trim_end_matches('/');
+    let last = path.rsplit('/').next()?;
+    (!last.is_empty()).then(|| last.to_owned())
+}

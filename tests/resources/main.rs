@@ -1,0 +1,10 @@
+//! The three kinds on a real API server: what is refused and how the user is told, what is accepted next to each limit,
+//! and what `kubectl` shows.
+
+mod kubectl;
+mod retry_policy;
+mod server;
+mod status;
+mod tenant;
+mod updates;
+mod webhook;
