@@ -174,22 +174,18 @@ impl Error {
                 write!(f, "the body has {bytes} bytes and Cognigy takes at most 60000")?;
                 Ok(Some("shorten the headers or the URL"))
             }
-            ErrorKind::RateLimited { retry_after, by } => {
+            ErrorKind::RateLimited { by, .. } => {
                 let by = match by {
                     Throttle::Answered => "Cognigy answered 429 Too Many Requests",
                     Throttle::HostPaused => "calls to this host are paused after a 429",
                     Throttle::OwnLimit => "the tenant's requestsPerMinute are used up",
                 };
-                write!(f, "{by}, next try in {} s", seconds_up(*retry_after))?;
-                Ok(None)
+                f.write_str(by)?;
+                Ok(Some("it goes on by itself"))
             }
-            ErrorKind::CircuitOpen { retry_after } => {
-                write!(
-                    f,
-                    "nothing was sent because the installation failed several times in a row, next try in {} s",
-                    seconds_up(*retry_after)
-                )?;
-                Ok(None)
+            ErrorKind::CircuitOpen { .. } => {
+                f.write_str("nothing was sent because the installation failed several times in a row")?;
+                Ok(Some("it goes on by itself"))
             }
             ErrorKind::Server { status } => write!(f, "Cognigy is in trouble (status {status})").map(|()| None),
             ErrorKind::Timeout => {
@@ -213,9 +209,4 @@ impl Error {
             }
         }
     }
-}
-
-/// Whole seconds, never fewer than the duration.
-fn seconds_up(duration: Duration) -> u64 {
-    duration.as_secs() + u64::from(duration.subsec_nanos() > 0)
 }

@@ -55,6 +55,17 @@ pub enum Method {
     Patch,
 }
 
+impl Method {
+    /// As HTTP spells it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Post => "POST",
+            Self::Put => "PUT",
+            Self::Patch => "PATCH",
+        }
+    }
+}
+
 /// Whether deliveries go out; one fact with the webhook's `enabled` (cognigy-api.md §4).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -152,6 +163,14 @@ impl Webhook {
     pub fn with_policy(&self, policy: &IntervalPolicy) -> Self {
         let mut changed = self.clone();
         changed.body.insert(RETRY_POLICY.into(), json!(policy));
+        changed
+    }
+
+    /// The same webhook switched on or off; every other field is kept.
+    #[must_use]
+    pub fn with_enabled(&self, enabled: bool) -> Self {
+        let mut changed = self.clone();
+        changed.body.insert("enabled".into(), json!(enabled));
         changed
     }
 

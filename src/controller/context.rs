@@ -51,7 +51,7 @@ pub struct Context {
     /// Events and audit lines.
     pub trail: Trail,
     /// The figures.
-    pub metrics: Arc<Metrics>,
+    pub metrics: Metrics,
     /// What is remembered of each object between passes; all of it can be lost.
     pub memos: Memos,
     /// How passes of other objects are asked for.
@@ -116,6 +116,11 @@ where
     pub fn get(&self, key: &ObjectKey) -> Option<Arc<K>> {
         let store = self.stores.get(&None).or_else(|| self.stores.get(&Some(key.namespace.clone())))?;
         store.get(&reference(key))
+    }
+
+    /// The store of one watched namespace, or of all.
+    pub fn store(&self, namespace: Option<&String>) -> Option<Store<K>> {
+        self.stores.get(&namespace.cloned()).cloned()
     }
 
     /// Waits until every store has been filled once.

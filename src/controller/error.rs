@@ -164,7 +164,7 @@ impl Failure {
     /// The sentence for a condition: the same for the same cause, so that waiting writes nothing.
     pub fn message(&self) -> String {
         match self {
-            Self::Api(error) => error.steady_message(),
+            Self::Api(error) => error.to_string(),
             Self::DeletionBlocked(cause) => Self::DeletionBlocked(Box::new(Self::InvalidSpec(cause.message()))).to_string(),
             other => other.to_string(),
         }

@@ -51,13 +51,13 @@ pub struct Index {
 
 #[derive(Debug, Default)]
 struct Inner {
-    uses: HashMap<Key, Uses>,
-    by_tenant: HashMap<Key, BTreeSet<ObjectKey>>,
-    by_policy: HashMap<Key, BTreeSet<ObjectKey>>,
-    by_secret: HashMap<Key, BTreeSet<ObjectKey>>,
+    uses: HashMap<ObjectKey, Uses>,
+    by_tenant: HashMap<ObjectKey, BTreeSet<ObjectKey>>,
+    by_policy: HashMap<ObjectKey, BTreeSet<ObjectKey>>,
+    by_secret: HashMap<ObjectKey, BTreeSet<ObjectKey>>,
     by_registration: HashMap<(ObjectKey, String), BTreeSet<ObjectKey>>,
-    tenants_by_secret: HashMap<Key, BTreeSet<ObjectKey>>,
-    tenants_by_config_map: HashMap<Key, BTreeSet<ObjectKey>>,
+    tenants_by_secret: HashMap<ObjectKey, BTreeSet<ObjectKey>>,
+    tenants_by_config_map: HashMap<ObjectKey, BTreeSet<ObjectKey>>,
 }
 
 fn insert<A: Eq + Hash>(map: &mut HashMap<A, BTreeSet<ObjectKey>>, at: A, key: &ObjectKey) {

@@ -20,10 +20,30 @@ pub fn verdict<K: Resource<DynamicType = ()>>(
     message: &str,
 ) {
     let before = status::ready(told);
-    if before.is_some_and(|ready| ready.reason == reason.as_str() && ready.message == message) {
+    if before.is_some_and(|ready| ready.reason == reason.as_str() && steady(&ready.message) == steady(message)) {
         return;
     }
     if let Some(event) = EventReason::telling(reason) {
         context.trail.record(fact(event, object.object_ref(&()), message.to_owned()));
+    }
+}
+
+/// A message without Cognigy's trace id, which differs from try to try although the cause is the same.
+fn steady(message: &str) -> (&str, &str) {
+    let Some((before, rest)) = message.split_once(" (trace id ") else { return (message, "") };
+    (before, rest.split_once(')').map_or("", |(_, after)| after))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn two_tries_of_one_cause_are_one_piece_of_news() {
+        let one = "cannot list: Cognigy is in trouble (status 503): busy (trace id api--1); call support";
+        let two = "cannot list: Cognigy is in trouble (status 503): busy (trace id api--2); call support";
+        let other = "cannot list: Cognigy is in trouble (status 500): busy (trace id api--2); call support";
+        assert_eq!(steady(one), steady(two));
+        assert_ne!(steady(one), steady(other));
     }
 }

@@ -2,9 +2,11 @@
 
 mod status;
 
+pub use status::policy;
+
 use std::sync::Arc;
 
-use kube::{Api, ResourceExt as _, runtime::controller::Action};
+use kube::{Api, runtime::controller::Action};
 
 use super::{context::Context, pass::PassError};
 use crate::{
@@ -18,10 +20,13 @@ pub async fn reconcile(policy: Arc<RetryPolicy>, context: Arc<Context>) -> Resul
         return Ok(Action::await_change());
     }
     let key = ObjectKey::of(&*policy);
+    let api = Api::namespaced(context.client.clone(), &key.namespace);
+    let Some(policy) = context.fresh(&api, policy).await? else { return Ok(Action::await_change()) };
     let users = context.index.webhooks_of_policy(&key).len();
     let status = status::status(&policy, users, jiff::Timestamp::now());
-    let api = Api::namespaced(context.client.clone(), &policy.namespace().unwrap_or_default());
-    cluster::status::write(&api, &*policy, &status, policy.status.as_ref()).await?;
+    if let Some(written) = cluster::status::write(&api, &*policy, &status, policy.status.as_ref()).await?.applied() {
+        context.wrote(&written);
+    }
     context.metrics.conditions("RetryPolicy", &key.namespace, &key.name, &status.conditions);
     Ok(Action::await_change())
 }

@@ -138,7 +138,7 @@ async fn probe(connection: &mut Connection) {
     };
     connection.failures += 1;
     connection.next_probe = Some(Instant::now() + wait);
-    connection.state = State::NotReady { reason: status::reason(&error.kind), message: error.steady_message() };
+    connection.state = State::NotReady { reason: status::reason(&error.kind), message: error.to_string() };
 }
 
 /// When the tenant is to be looked at again by itself.

@@ -45,7 +45,7 @@ impl Book {
 
     /// The id of the desired version.
     pub fn id(&self) -> Option<WebhookId> {
-        self.status.webhook_id.as_deref().and_then(|id| id.parse().ok())
+        self.status.webhook_id.as_deref().and_then(|id| WebhookId::new(id).ok())
     }
 
     /// The id of any version.
@@ -54,7 +54,7 @@ impl Book {
             return self.id();
         }
         let kept = self.status.versions.iter().find(|kept| i64::from(kept.version) == version)?;
-        kept.webhook_id.parse().ok()
+        WebhookId::new(&*kept.webhook_id).ok()
     }
 
     /// The desired version is registered under this id.

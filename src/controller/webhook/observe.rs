@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use k8s_openapi::api::core::v1::Namespace;
-use kube::{Api, ResourceExt as _};
+use kube::{Api, ResourceExt as _, core::{Selector, SelectorExt as _}};
 
 use super::world::{Adoption, Desired, Farewell};
 use crate::{
@@ -12,10 +12,7 @@ use crate::{
         tenant::NamespacesFrom,
         webhook::{AdoptionPolicy, DeletionPolicy, Mode},
     },
-    cluster::{
-        secret::{SecretError, SourceKind, SourceRef},
-        selector,
-    },
+    cluster::secret::{SecretError, SourceKind, SourceRef},
     cognigy::Session,
     controller::{
         context::Context,
@@ -76,7 +73,11 @@ pub async fn tenant(webhook: &CognigyWebhook, context: &Context) -> Result<Arc<C
         NamespacesFrom::Selector => {
             let api: Api<Namespace> = Api::all(context.client.clone());
             let labels = api.get_metadata(&namespace).await?.metadata.labels.unwrap_or_default();
-            selector::matches(tenant.spec.allowed_namespaces.selector.as_ref(), &labels)
+            let selector = tenant.spec.allowed_namespaces.selector.clone().unwrap_or_default();
+            let selector: Selector = selector.try_into().map_err(|error| {
+                Failure::InvalidSpec(format!("the tenant's spec.allowedNamespaces.selector cannot be used: {error}"))
+            })?;
+            selector.matches(&labels)
         }
     };
     if allowed { Ok(tenant) } else { Err(Failure::TenantNotAllowed { tenant: key.to_string(), namespace }) }

@@ -233,7 +233,7 @@ impl<'a> Report<'a> {
         self.context.metrics.conditions(&kind, &key.namespace, &key.name, &status.conditions);
         let state = status.state.map(|state| format!("{state:?}"));
         let tenant = self.webhook.tenant_key().to_string();
-        self.context.metrics.webhook(&kind, &key.namespace, &key.name, &tenant, state.as_deref());
+        self.context.metrics.webhook(&key.namespace, &key.name, &tenant, state.as_deref());
         if let Some(status) = status::worth_writing(status, old, synced, now)
             && let Some(written) = cluster::status::write(self.api, self.webhook, &status, None).await?.applied()
         {
