@@ -165,21 +165,21 @@ impl Reason {
 /// Why a fact (`Registered`, `Healthy`, `RetryPolicyApplied`) is as it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FactReason {
-    /// Registered: the webhook exists in Cognigy.
+    /// `Registered`: the webhook exists in Cognigy.
     Registered,
-    /// Registered: it does not (yet).
+    /// `Registered`: it does not (yet).
     NotRegistered,
-    /// Healthy: the last check passed.
+    /// `Healthy`: the last check passed.
     CheckPassed,
-    /// Healthy: the last check failed.
+    /// `Healthy`: the last check failed.
     CheckFailed,
-    /// Healthy: no check was made yet.
+    /// `Healthy`: no check was made yet.
     NotChecked,
-    /// Healthy: checks are turned off.
+    /// `Healthy`: checks are turned off.
     CheckDisabled,
-    /// RetryPolicyApplied: Cognigy has it.
+    /// `RetryPolicyApplied`: Cognigy has it.
     Applied,
-    /// RetryPolicyApplied: Cognigy does not have it (yet).
+    /// `RetryPolicyApplied`: Cognigy does not have it (yet).
     NotApplied,
     /// The same as the Ready reason's.
     Because(Reason),

@@ -1,5 +1,7 @@
 //! References from one object to another.
 
+#![allow(clippy::doc_markdown)] // fields are documented for `kubectl explain`, which shows plain text
+
 use std::fmt;
 
 use schemars::JsonSchema;

@@ -1,5 +1,8 @@
 //! `RetryPolicy`: how deliveries, and this operator's own writes, are retried.
 
+// Fields are documented for `kubectl explain`, which shows plain text; clippy takes the columns' types for duplicates.
+#![allow(clippy::doc_markdown, clippy::duplicated_attributes)]
+
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;

@@ -38,7 +38,7 @@ fn text(max: u32, rules: &[(String, &str)]) -> Schema {
 }
 
 /// A list of at most `max` such items.
-fn list(max: u32, items: Schema) -> Schema {
+fn list(max: u32, items: &Schema) -> Schema {
     json_schema!({"type": "array", "maxItems": max, "items": items})
 }
 
@@ -64,7 +64,7 @@ pub(super) fn namespace_name(_: &mut SchemaGenerator) -> Schema {
     )
 }
 
-/// Key within the data of a Secret or ConfigMap.
+/// Key within the data of a Secret or `ConfigMap`.
 pub(super) fn data_key(_: &mut SchemaGenerator) -> Schema {
     text(
         253,
@@ -119,7 +119,7 @@ pub(super) fn headers(_: &mut SchemaGenerator) -> Schema {
 
 /// HTTP headers from Secrets, each name once.
 pub(super) fn headers_from(generator: &mut SchemaGenerator) -> Schema {
-    let mut schema = list(16, generator.subschema_for::<HeaderFrom>());
+    let mut schema = list(16, &generator.subschema_for::<HeaderFrom>());
     schema.insert("x-kubernetes-list-type".into(), "map".into());
     schema.insert("x-kubernetes-list-map-keys".into(), serde_json::json!(["name"]));
     schema.insert(
@@ -197,11 +197,11 @@ pub(super) fn scopes(_: &mut SchemaGenerator) -> Schema {
     let scope = text(
         128,
         &[(
-            r#"self.matches(r'^[!#-\[\]-~]+$')"#.into(),
+            r"self.matches(r'^[!#-\[\]-~]+$')".into(),
             "must be one OAuth2 scope of at most 128 visible ASCII characters without spaces and quotes: list several scopes one by one",
         )],
     );
-    list(32, scope)
+    list(32, &scope)
 }
 
 /// Host names that callbacks may have.
@@ -213,7 +213,7 @@ pub(super) fn allowed_hosts(_: &mut SchemaGenerator) -> Schema {
             "must be a host name such as api.example.com, or *.example.com for all names below it: no scheme, port or path",
         )],
     );
-    list(64, host)
+    list(64, &host)
 }
 
 /// Name of a registration: it travels in a header (`X-Request-Id`) and in an idempotency key.

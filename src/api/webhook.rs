@@ -1,12 +1,19 @@
 //! `CognigyWebhook`: a webhook that the operator registers, or whose retry policy it manages.
 
+// Fields are documented for `kubectl explain`, which shows plain text; clippy takes the columns' types for duplicates.
+#![allow(clippy::doc_markdown, clippy::duplicated_attributes)]
+
+mod status;
+
 use std::collections::BTreeMap;
 
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use kube::{CustomResource, KubeSchema, ResourceExt};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub use self::status::{
+    AppliedPolicy, CognigyWebhookStatus, DeadLetter, Drift, Failure, Health, HealthResult, KeptVersion, State,
+};
 use super::{HeaderFrom, LocalRef, ObjectKey, schema};
 
 /// A webhook in Cognigy: either registered by the operator, or an existing one whose retry policy is managed.
@@ -317,189 +324,6 @@ pub enum DeletionPolicy {
     Orphan,
 }
 
-/// What the operator knows of the webhook in Cognigy.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct CognigyWebhookStatus {
-    /// The metadata.generation that this status speaks of; -1 before the operator has looked at the object.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub observed_generation: Option<i64>,
-    /// The state of the webhook. Ready is the summary.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 16))]
-    #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]
-    pub conditions: Vec<Condition>,
-    /// Cognigy's id of the webhook.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub webhook_id: Option<String>,
-    /// Entity tag of the webhook as last read or written.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub etag: Option<String>,
-    /// The version that webhookId is.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub version: Option<i32>,
-    /// Active or Inactive in Cognigy.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "State")]
-    pub state: Option<State>,
-    /// The retry policy that Cognigy has.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub retry_policy: Option<AppliedPolicy>,
-    /// Result of the callback's health checks.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub health: Option<Health>,
-    /// Older versions that are kept for roll-back.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 16))]
-    pub versions: Vec<KeptVersion>,
-    /// Where Cognigy differs from the spec; at most 10, secrets as ***.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 10))]
-    pub drift: Vec<Drift>,
-    /// The change that fails at present.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub failure: Option<Failure>,
-    /// resourceVersion of each Secret whose values the registration was last written with, by the Secret's name.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    #[schemars(extend("maxProperties" = 64))]
-    pub secret_versions: BTreeMap<String, String>,
-    /// When Cognigy was last seen as the spec says; moves only together with something else.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub last_synced_at: Option<Time>,
-    /// The value of the annotation cognigy.io/reconcile-requested-at that was last acted upon.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub last_handled_reconcile_at: Option<String>,
-}
-
-/// Whether Cognigy delivers to a webhook.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub enum State {
-    /// It does.
-    Active,
-    /// It does not.
-    Inactive,
-}
-
-impl State {
-    /// The state as Cognigy's flag `enabled`.
-    pub fn is_active(self) -> bool {
-        self == Self::Active
-    }
-}
-
-/// The retry policy that was last written.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct AppliedPolicy {
-    /// Name of the RetryPolicy.
-    pub name: String,
-    /// Its metadata.generation at that time.
-    pub generation: i64,
-}
-
-/// Result of the callback's health checks.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct Health {
-    /// Passing or Failing.
-    pub result: HealthResult,
-    /// HTTP status of the answer; absent where there was none.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub http_status: Option<i32>,
-    /// Duration of the check in milliseconds.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub latency_ms: Option<i64>,
-    /// Failed checks in a row.
-    #[serde(default)]
-    pub consecutive_failures: i32,
-    /// When the callback was checked.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub last_checked_at: Option<Time>,
-    /// The trace_id that the check sent, to find it in the callback's logs.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub trace_id: Option<String>,
-    /// Negotiated version of TLS.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub tls_version: Option<String>,
-    /// When the callback's certificate expires.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub certificate_expires_at: Option<Time>,
-    /// What went wrong.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub message: Option<String>,
-}
-
-/// Result of a health check.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub enum HealthResult {
-    /// The callback answered 2xx.
-    Passing,
-    /// It did not.
-    Failing,
-}
-
-/// An older version that is kept.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct KeptVersion {
-    /// The version.
-    pub version: i32,
-    /// Cognigy's id of it.
-    pub webhook_id: String,
-    /// Active or Inactive in Cognigy.
-    pub state: State,
-}
-
-/// One place where Cognigy differs from the spec.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct Drift {
-    /// Path of the field in Cognigy's object, for example retryPolicy.maxRetries.
-    pub path: String,
-    /// What it should be; absent where it should not be there.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub desired: Option<String>,
-    /// What it is; absent where it is not there.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub actual: Option<String>,
-}
-
-/// A change that fails.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct Failure {
-    /// Names the change that fails: another spec, policy, Secret or tenant makes another change, with its own tries.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(max = 64))]
-    pub change: Option<String>,
-    /// Tries made so far.
-    #[serde(default)]
-    pub attempts: i32,
-    /// When the first try failed.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub since: Option<Time>,
-    /// When the next try is due.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub next_attempt_at: Option<Time>,
-    /// What the last try failed with.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub last_error: Option<String>,
-    /// The dead letter of this change, once the attempts are used up.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub dead_letter: Option<DeadLetter>,
-}
-
-/// A message to the dead-letter sink.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct DeadLetter {
-    /// Its CloudEvents id.
-    pub id: String,
-    /// Whether the sink has accepted it.
-    #[serde(default)]
-    pub delivered: bool,
-}
-
 impl CognigyWebhook {
     /// The name in Cognigy: `spec.name`, else `metadata.name`.
     pub fn registered_name(&self) -> String {
@@ -576,5 +400,39 @@ impl CognigyWebhookSpec {
     /// What happens in Cognigy on deletion; an existing webhook is always left as it is.
     pub fn deletion_policy(&self) -> DeletionPolicy {
         if self.is_existing() { DeletionPolicy::Orphan } else { self.deletion_policy }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn webhook(spec: &str) -> CognigyWebhook {
+        let mut webhook = CognigyWebhook::new("orders", serde_saphyr::from_str(spec).unwrap());
+        webhook.metadata.namespace = Some("shop".into());
+        webhook
+    }
+
+    #[test]
+    fn references_without_a_namespace_mean_the_objects_own() {
+        let own = webhook("{tenantRef: {name: production}, retryPolicyRef: {name: patient}}");
+        assert_eq!(own.tenant_key().to_string(), "shop/production");
+        assert_eq!(own.retry_policy_key(), Some(ObjectKey::new("shop", "patient")));
+        let other = webhook("{tenantRef: {name: production, namespace: cx}}");
+        assert_eq!((other.tenant_key().to_string(), other.retry_policy_key()), ("cx/production".into(), None));
+    }
+
+    #[test]
+    fn the_name_in_cognigy_is_the_objects_unless_given() {
+        assert_eq!(webhook("{tenantRef: {name: t}}").registered_name(), "orders");
+        assert_eq!(webhook("{tenantRef: {name: t}, name: Order hook}").registered_name(), "Order hook");
+    }
+
+    #[test]
+    fn an_existing_webhook_is_never_removed() {
+        let existing = webhook("{tenantRef: {name: t}, existing: {webhookId: wh_1}, deletionPolicy: Delete}");
+        assert!(existing.spec.is_existing());
+        assert_eq!(existing.spec.deletion_policy(), DeletionPolicy::Orphan);
+        assert_eq!(webhook("{tenantRef: {name: t}}").spec.deletion_policy(), DeletionPolicy::Delete);
     }
 }

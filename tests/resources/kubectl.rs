@@ -90,19 +90,52 @@ async fn the_registration_fields_stay_as_written_and_the_operator_fills_in_its_d
 }
 
 #[tokio::test]
+async fn a_tenant_shows_the_limits_that_hold_for_it() {
+    let plane = plane().await;
+    let document = json!({
+        "apiVersion": "cognigy.io/v1alpha1", "kind": "CognigyTenant", "metadata": {"name": "terse"},
+        "spec": {
+            "baseUrl": "https://cognigy.example.com",
+            "auth": {"oauth2": {"credentialsSecretRef": {"name": "oauth"}}},
+            "limits": {"burst": 7},
+        },
+    });
+    let (applied, told) = apply(plane, &document);
+    assert!(applied, "{told}");
+    let object: Value = serde_json::from_str(&kubectl(plane, &["get", "ctenant", "terse", "-o", "json"])).unwrap();
+    assert_eq!(
+        object["spec"],
+        json!({
+            "baseUrl": "https://cognigy.example.com",
+            "auth": {"oauth2": {
+                "credentialsSecretRef": {"name": "oauth", "clientIdKey": "client-id", "clientSecretKey": "client-secret"},
+                "tokenUrl": "/oauth/token", "clientAuthentication": "Basic",
+            }},
+            "limits": {"requestsPerMinute": 180, "burst": 7, "maxConcurrentRequests": 16, "requestTimeoutSeconds": 15},
+            "circuitBreaker": {"failureThreshold": 5, "openSeconds": 30},
+            "concurrency": "IfMatch",
+            "resyncPeriodSeconds": 600,
+            "callbacks": {"allowedHosts": [], "allowPrivateNetworks": false},
+            "allowedNamespaces": {"from": "Same"},
+            "suspend": false,
+        })
+    );
+}
+
+#[tokio::test]
 async fn webhooks_are_selected_by_tenant_and_by_policy() {
     let plane = plane().await;
     for (name, tenant, policy) in [("s1", "sel-a", "sel-x"), ("s2", "sel-a", "sel-y"), ("s3", "sel-b", "sel-x")] {
         let (applied, told) = apply(plane, &webhook(name, tenant, policy));
         assert!(applied, "{told}");
     }
-    let selected = |selector: &str| kubectl(plane, &["get", "cwh", "-o", "name", "--field-selector", selector]);
-    let names = |wanted: &[&str]| -> String {
-        wanted.iter().map(|name| format!("cognigywebhook.cognigy.io/{name}\n")).collect()
+    let selected = |selector: &str| {
+        let names = kubectl(plane, &["get", "cwh", "-o", "name", "--field-selector", selector]);
+        names.replace("cognigywebhook.cognigy.io/", "").lines().collect::<Vec<_>>().join(" ")
     };
-    assert_eq!(selected("spec.tenantRef.name=sel-a"), names(&["s1", "s2"]));
-    assert_eq!(selected("spec.retryPolicyRef.name=sel-x"), names(&["s1", "s3"]));
-    assert_eq!(selected("spec.tenantRef.name=sel-a,spec.retryPolicyRef.name=sel-x"), names(&["s1"]));
+    assert_eq!(selected("spec.tenantRef.name=sel-a"), "s1 s2");
+    assert_eq!(selected("spec.retryPolicyRef.name=sel-x"), "s1 s3");
+    assert_eq!(selected("spec.tenantRef.name=sel-a,spec.retryPolicyRef.name=sel-x"), "s1");
 }
 
 #[tokio::test]
