@@ -115,7 +115,7 @@ async fn refused_scopes_are_named() {
 }
 
 #[tokio::test]
-async fn a_missing_expires_in_is_an_hour_and_a_short_life_is_not_outlived() {
+async fn a_token_without_expires_in_is_kept() {
     let fixture = Fixture::with(|options| options.expires_in = false).await;
     let session = fixture.session();
     session.probe().await.unwrap();

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use cognigy_operator::cognigy::{
     Auth, BackoffType, BreakerConfig, CallObserver, CircuitState, ClientAuthentication, Code, Concurrency,
-    HeaderValueText, Hosts, Integration, IntervalPolicy, Method, Read, Registration, Route, Session, SessionConfig,
-    Status, Surface, TokenOutcome, Webhook, WebhookId,
+    HeaderValueText, Hosts, IntervalPolicy, Method, Read, Registration, Route, Session, SessionConfig, Status, Surface,
+    TokenOutcome, Webhook, WebhookId,
 };
 use cognigy_simulator::{Options, Simulator};
 use url::Url;
@@ -68,7 +68,7 @@ impl Fixture {
         Self { sim: Simulator::start(options).await.unwrap(), hosts: Hosts::new(), told: Arc::default() }
     }
 
-    /// The path of the API below its host, such as `/new/api/v1`.
+    /// Where tokens are fetched.
     pub fn token_url(&self) -> Url {
         let base = self.sim.base_url();
         let prefix = base.path().trim_end_matches('/');
@@ -163,8 +163,4 @@ pub fn policy(id: &WebhookId) -> IntervalPolicy {
         intervals_ms: vec![1000, 2500, 6250, 15625],
         failure_threshold_percent: 15.0,
     }
-}
-
-pub fn names(integrations: &[Integration]) -> Vec<&str> {
-    integrations.iter().filter_map(|one| one.name.as_deref()).collect()
 }

@@ -57,7 +57,7 @@ async fn a_change_behind_our_back_is_a_conflict_and_is_not_overwritten() {
         let session = fixture.session();
         let (id, webhook) = fixture.webhook(&session).await;
         let precondition = session.precondition(&webhook).unwrap();
-        fixture.sim.change_behind(id.as_str(), &json!({"url": "https://changed.example.com/"}));
+        fixture.sim.change_behind(id.as_str(), json!({"url": "https://changed.example.com/"}));
         let error = session.put_webhook(&id, &webhook.with_policy(&policy(&id)), &precondition).await.unwrap_err();
         assert_eq!(error.kind, ErrorKind::Conflict);
         assert_eq!(fixture.calls().last(), Some(&(Route::PutWebhook, Code::Status(status))));
@@ -75,7 +75,7 @@ async fn an_unchanged_webhook_is_not_read_again_and_a_server_that_ignores_the_co
     let quiet = session.get_webhook(&id, known).await.unwrap();
     assert_eq!(quiet.value, Read::NotModified);
     assert_eq!(quiet.etag.as_ref(), known);
-    fixture.sim.change_behind(id.as_str(), &json!({"url": "https://changed.example.com/"}));
+    fixture.sim.change_behind(id.as_str(), json!({"url": "https://changed.example.com/"}));
     let Read::Found(changed) = session.get_webhook(&id, known).await.unwrap().value else {
         panic!("the change was not seen")
     };
