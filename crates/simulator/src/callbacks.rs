@@ -1,9 +1,21 @@
 //! Callback targets: they check that what comes is the health check of cognigy-api.md §5, record it, and answer as told.
 
+use http::Request;
+use hyper::body::Incoming;
 use serde::Serialize;
 use serde_json::Value;
+use url::Url;
 
-use crate::log;
+use crate::{
+    exchange::{Outcome, Peer, perform, read},
+    log::{self, header_pairs},
+    shared::Shared,
+    state::State,
+    targets::Answer,
+};
+
+/// The path of a callback, its name left out.
+pub(crate) const PATH: &str = "/callbacks/";
 
 /// One request that reached a callback.
 #[derive(Clone, Debug, Serialize)]
@@ -30,4 +42,94 @@ impl CallbackRequest {
     pub fn header(&self, name: &str) -> Option<&str> {
         log::header(&self.headers, name)
     }
+}
+
+/// Serves one request to the callback `name`.
+pub(crate) async fn serve(shared: &Shared, peer: &Peer, name: &str, request: Request<Incoming>) -> Outcome {
+    let (parts, body) = request.into_parts();
+    let body = read(body).await?;
+    let (seq, answer, program) = shared.change(|state| {
+        let mut request = CallbackRequest {
+            seq: state.next_seq(),
+            method: parts.method.to_string(),
+            headers: header_pairs(&parts.headers),
+            body: serde_json::from_slice(&body).unwrap_or(Value::Null),
+            tls_version: peer.tls.map(|version| format!("{version:?}")),
+            violations: Vec::new(),
+            status: None,
+        };
+        request.violations = violations(state, name, &request);
+        let seq = request.seq;
+        state.trace_ids.extend(request.body["trace_id"].as_str().map(str::to_owned));
+        let bad = (!request.violations.is_empty()).then(|| Answer::status(400).body(&request.violations.join("\n")));
+        let target = state.callbacks.entry(name.to_owned()).or_default();
+        target.received.push(request);
+        (seq, bad.unwrap_or_else(|| target.next_answer()), target.program)
+    });
+    let tell = |state: &mut State, status| {
+        let received =
+            state.callbacks.get_mut(name).and_then(|target| target.received.iter_mut().find(|one| one.seq == seq));
+        if let Some(request) = received {
+            request.status = Some(status);
+        }
+    };
+    let is_over = |state: &State| state.callbacks.get(name).is_none_or(|target| target.program != program);
+    perform(shared, answer, tell, is_over).await
+}
+
+/// What tells a request from a health check of cognigy-api.md §5.
+fn violations(state: &State, name: &str, request: &CallbackRequest) -> Vec<String> {
+    let mut found = Vec::new();
+    let mut demand = |good: bool, message: &str| {
+        if !good {
+            found.push(message.to_owned());
+        }
+    };
+    let body = &request.body;
+    let keys = |value: &Value| value.as_object().map(|map| map.keys().cloned().collect::<Vec<_>>()).unwrap_or_default();
+    let same = |mut have: Vec<String>, mut want: Vec<&str>| {
+        have.sort();
+        want.sort_unstable();
+        have == want
+    };
+    let agent = request.header("user-agent").unwrap_or_default();
+    let json = request.header("content-type").is_some_and(|value| value.starts_with("application/json"));
+    let trace_id = body["trace_id"].as_str().unwrap_or_default();
+
+    demand(request.method == "POST", "the method is not POST");
+    demand(request.tls_version.is_some() || state.options.allow_http_urls, "it came without TLS");
+    demand(
+        agent.strip_prefix("CognigyWebhookRegistrar/").is_some_and(|version| !version.is_empty()),
+        "User-Agent is not CognigyWebhookRegistrar/<version>",
+    );
+    demand(json, "Content-Type is not application/json");
+    demand(
+        same(keys(body), vec!["source", "event", "timestamp", "trace_id", "data"]),
+        "the body's fields are not source, event, timestamp, trace_id and data",
+    );
+    demand(body["source"] == "cognigy-registrar", "source is not cognigy-registrar");
+    demand(body["event"] == "health_check", "event is not health_check");
+    demand(body["timestamp"].as_u64().is_some_and(|time| time > 0), "timestamp is no count of seconds since 1970");
+    demand(!trace_id.is_empty(), "trace_id is missing");
+    demand(!state.trace_ids.contains(trace_id), "trace_id was used before");
+    demand(same(keys(&body["data"]), vec!["status", "version"]), "the fields of data are not status and version");
+    demand(body["data"]["status"] == "ready", "data.status is not ready");
+    demand(body["data"]["version"].as_i64().is_some_and(|version| version >= 1), "data.version is no integer from 1");
+    demand(has_own_headers(state, name, request), "the webhook's own headers are missing");
+    found
+}
+
+/// Whether the request has the headers of a webhook that is registered for this callback.
+///
+/// Only inactive ones count: the check before activation comes after the registration, whereas a periodic check may come
+/// just before its active webhook is given new headers.
+fn has_own_headers(state: &State, name: &str, request: &CallbackRequest) -> bool {
+    let path = format!("{PATH}{name}");
+    let here = |url: &str| Url::parse(url).is_ok_and(|url| url.path() == path);
+    let version = &request.body["data"]["version"];
+    let mut registered = state.integrations().iter().filter(|one| here(&one.url) && *version == one.version).peekable();
+    if registered.peek().is_none() {
+        return true;
+    }
+    registered.any(|one| one.active || one.headers.iter().all(|(name, value)| request.header(name) == value.as_str()))
 }

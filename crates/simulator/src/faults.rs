@@ -23,7 +23,10 @@ impl RetryAfter {
     pub fn header(self) -> String {
         match self {
             Self::Seconds(seconds) => seconds.to_string(),
-            Self::DateIn(seconds) => httpdate::fmt_http_date(SystemTime::now() + Duration::from_secs(seconds)),
+            // HTTP dates have whole seconds: rounded up, so that nobody is called back too early.
+            Self::DateIn(seconds) => {
+                httpdate::fmt_http_date(SystemTime::now() + Duration::from_millis(seconds * 1000 + 999))
+            }
         }
     }
 }
@@ -49,13 +52,13 @@ pub enum Effect {
     },
     /// No answer until the fault is removed; then the connection is closed.
     Hang,
-    /// Status and headers, then half of the body, then the connection is closed.
+    /// The request does its work; status and headers are sent, then half of the body, then the connection is closed.
     CutBody,
     /// The connection is closed without an answer.
     LoseConnection,
-    /// 200 with a body that is no JSON.
+    /// The request does its work, but the answer's body is no JSON.
     MalformedJson,
-    /// 200 with valid JSON of at least this many bytes.
+    /// The request does its work, but the answer's body is other JSON of at least this many bytes.
     HugeBody(usize),
 }
 
@@ -83,7 +86,7 @@ pub struct Fault {
     pub probability: Option<f64>,
     /// Seed of the probability: the same seed meets the same requests.
     pub seed: u64,
-    /// Wait before anything else, milliseconds.
+    /// Wait, milliseconds: before anything else, or with [`Fault::after_commit`] between the change and the answer.
     pub delay_ms: u64,
     /// Let the request do its work first: the change is committed, only the answer is spoilt.
     pub after_commit: bool,
@@ -180,7 +183,7 @@ impl Fault {
         }))
     }
 
-    /// Wait before anything else.
+    /// Wait: before anything else, or with [`Fault::after_commit`] between the change and the answer.
     #[must_use]
     pub fn delay(mut self, delay: Duration) -> Self {
         self.delay_ms = u64::try_from(delay.as_millis()).unwrap_or(u64::MAX);
@@ -236,6 +239,12 @@ impl Fault {
     pub fn huge_body(mut self, bytes: usize) -> Self {
         self.effect = Effect::HugeBody(bytes);
         self
+    }
+
+    /// Whether the request does its work in spite of the fault.
+    pub(crate) fn lets_work(&self) -> bool {
+        self.after_commit
+            || matches!(self.effect, Effect::None | Effect::CutBody | Effect::MalformedJson | Effect::HugeBody(_))
     }
 
     fn meets(&self, route: Option<Route>, method: &str, path: &str) -> bool {

@@ -75,7 +75,11 @@ pub(crate) enum Match {
 /// Finds the route. `token_paths` are the paths of the token endpoint.
 pub(crate) fn find(method: &Method, path: &str, token_paths: &[String]) -> Match {
     if token_paths.iter().any(|token| token == path) {
-        return if method == Method::POST { Match::Route(Route::Token, vec![]) } else { Match::MethodNotAllowed("POST") };
+        return if method == Method::POST {
+            Match::Route(Route::Token, vec![])
+        } else {
+            Match::MethodNotAllowed("POST")
+        };
     }
     let segments: Vec<&str> = path.trim_start_matches('/').split('/').collect();
     let (candidates, allow, ids): (&[(Method, Route)], _, Vec<&str>) = match segments[..] {
@@ -102,12 +106,9 @@ pub(crate) fn find(method: &Method, path: &str, token_paths: &[String]) -> Match
         }
         _ => return Match::NotFound,
     };
-    candidates
-        .iter()
-        .find(|(wanted, _)| wanted == method)
-        .map_or(Match::MethodNotAllowed(allow), |(_, route)| {
-            Match::Route(*route, ids.into_iter().map(percent_decoded).collect())
-        })
+    candidates.iter().find(|(wanted, _)| wanted == method).map_or(Match::MethodNotAllowed(allow), |(_, route)| {
+        Match::Route(*route, ids.into_iter().map(percent_decoded).collect())
+    })
 }
 
 /// Ids are opaque, so a client may have to escape them.

@@ -1,13 +1,25 @@
-//! Starting, ending and steering a simulator from Rust.
+//! Starting and ending a simulator.
 
-use std::{ops::Deref, path::PathBuf};
+use std::{
+    collections::BTreeMap,
+    net::SocketAddr,
+    ops::Deref,
+    path::PathBuf,
+    sync::{Arc, Mutex, PoisonError},
+};
 
-use serde_json::Value;
+use hyper_util::service::TowerToHyperService;
+use tempfile::TempDir;
+use tokio::net::TcpListener;
+use tokio_rustls::TlsAcceptor;
 use url::Url;
 
 use crate::{
-    ActiveFault, Answer, BotWebhook, CallbackRequest, Certificate, Change, Credentials, Fault, FaultId, IntegrationRecord,
-    Options, Request, Route, SinkMessage, State,
+    Certificate, Handle, Options, admin,
+    handle::Endpoints,
+    server::{App, Listening, Transport, serve},
+    shared::Shared,
+    tls::{Authority, TlsError, TlsVersions},
 };
 
 /// Why a simulator could not start.
@@ -17,213 +29,198 @@ pub enum Error {
     #[error("cannot listen on {address}: {source}")]
     Listen {
         /// The address.
-        address: std::net::SocketAddr,
+        address: SocketAddr,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// [`Options::host`] and a port make no URL.
+    #[error("{host:?} is no host for a URL: {source}")]
+    Host {
+        /// The host.
+        host: String,
+        /// Why.
+        source: url::ParseError,
+    },
+    /// TLS could not be set up.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    /// The authority's certificate could not be written.
+    #[error("cannot write the authority's certificate to {path:?}: {source}")]
+    CaFile {
+        /// The file.
+        path: PathBuf,
         /// Why.
         source: std::io::Error,
     },
 }
 
-/// A running simulator; dropping it ends everything.
+/// Where a listener listens, and how.
+struct Socket {
+    address: SocketAddr,
+    transport: Transport,
+}
+
+/// A running simulator; dropping it ends everything. All that steers it is on [`Handle`].
 #[derive(Debug)]
 pub struct Simulator {
     handle: Handle,
+    sockets: Vec<Socket>,
+    listening: Mutex<Vec<Listening>>,
+    _ca_folder: Option<TempDir>,
+}
+
+impl std::fmt::Debug for Socket {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.address.fmt(f)
+    }
 }
 
 impl Deref for Simulator {
     type Target = Handle;
+
     fn deref(&self) -> &Handle {
         &self.handle
     }
 }
 
 impl Simulator {
-    /// Starts all listeners.
-    pub async fn start(_options: Options) -> Result<Self, Error> {
-        todo!()
+    /// Starts all listeners; it is ready when this returns.
+    pub async fn start(options: Options) -> Result<Self, Error> {
+        let mut opening = Opening { options: &options, sockets: Vec::new() };
+        let (http, http_listener) = opening.open(options.http_port, Transport::Plain).await?;
+        let mut listeners = vec![http_listener];
+        let mut endpoints = Endpoints { http, https: None, certificates: BTreeMap::new(), old_tls: None };
+        let mut ca_pem = String::new();
+        if options.tls.enabled {
+            let authority = Authority::new("cognigy-simulator authority")?;
+            ca_pem = authority.pem();
+            opening.open_tls(&authority, &mut endpoints, &mut listeners).await?;
+        }
+        let sockets = opening.sockets;
+        let (ca_file, ca_folder) = write_ca(&options, &ca_pem)?;
+
+        let handle = Handle::new(Arc::new(Shared::new(options)), endpoints, ca_pem, ca_file);
+        let simulator = Self { handle, sockets, listening: Mutex::default(), _ca_folder: ca_folder };
+        simulator.serve(listeners);
+        Ok(simulator)
     }
+
     /// Closes all listeners and connections; the state stays.
     pub async fn stop(&self) {
-        todo!()
+        let listening = std::mem::take(&mut *self.listening.lock().unwrap_or_else(PoisonError::into_inner));
+        for one in listening {
+            one.end().await;
+        }
     }
+
     /// Closes all connections and listens again on the same ports, with the same state.
     pub async fn restart(&self) -> Result<(), Error> {
-        todo!()
+        self.stop().await;
+        let mut listeners = Vec::new();
+        for socket in &self.sockets {
+            listeners.push(bind(socket.address).await?);
+        }
+        self.serve(listeners);
+        Ok(())
     }
+
     /// A handle to move into tasks; it does not keep the simulator alive.
     pub fn handle(&self) -> Handle {
         self.handle.clone()
     }
-}
 
-/// Steers a running simulator; cheap to clone.
-#[derive(Clone, Debug)]
-pub struct Handle {}
-
-/// A callback target by name.
-#[derive(Clone, Debug)]
-pub struct Callback {}
-
-impl Callback {
-    /// From now on, always this answer.
-    pub fn answer(&self, _answer: Answer) {
-        todo!()
-    }
-    /// Each of these once, then the standing answer again.
-    pub fn answers(&self, _answers: impl IntoIterator<Item = Answer>) {
-        todo!()
-    }
-    /// What reached it.
-    pub fn requests(&self) -> Vec<CallbackRequest> {
-        todo!()
+    fn serve(&self, listeners: Vec<TcpListener>) {
+        let app =
+            App { shared: self.handle.shared(), admin: TowerToHyperService::new(admin::router(self.handle.clone())) };
+        let running = listeners
+            .into_iter()
+            .zip(&self.sockets)
+            .map(|(listener, socket)| serve(listener, socket.transport.clone(), app.clone()));
+        self.listening.lock().unwrap_or_else(PoisonError::into_inner).extend(running);
     }
 }
 
-/// A sink by name.
-#[derive(Clone, Debug)]
-pub struct Sink {}
+/// Sockets that are being opened.
+struct Opening<'a> {
+    options: &'a Options,
+    sockets: Vec<Socket>,
+}
 
-impl Sink {
-    /// From now on, always this answer.
-    pub fn answer(&self, _answer: Answer) {
-        todo!()
+impl Opening<'_> {
+    async fn open(&mut self, port: u16, transport: Transport) -> Result<(Url, TcpListener), Error> {
+        let listener = bind(SocketAddr::new(self.options.listen, port)).await?;
+        let address = listener
+            .local_addr()
+            .map_err(|source| Error::Listen { address: SocketAddr::new(self.options.listen, port), source })?;
+        let scheme = if matches!(transport, Transport::Plain) { "http" } else { "https" };
+        let host = &self.options.host;
+        let url = Url::parse(&format!("{scheme}://{host}:{}/", address.port()))
+            .map_err(|source| Error::Host { host: host.clone(), source })?;
+        self.sockets.push(Socket { address, transport });
+        Ok((url, listener))
     }
-    /// Each of these once, then the standing answer again.
-    pub fn answers(&self, _answers: impl IntoIterator<Item = Answer>) {
-        todo!()
-    }
-    /// What reached it, failed deliveries included.
-    pub fn messages(&self) -> Vec<SinkMessage> {
-        todo!()
+
+    /// The main TLS listener, one for each kind of certificate, and one that speaks no TLS of today.
+    async fn open_tls(
+        &mut self,
+        authority: &Authority,
+        endpoints: &mut Endpoints,
+        listeners: &mut Vec<TcpListener>,
+    ) -> Result<(), Error> {
+        let tls = &self.options.tls;
+        let stranger = Authority::new("an authority that nobody has heard of")?;
+        let mut names = tls.extra_names.clone();
+        names.extend(["localhost", "127.0.0.1", "::1"].map(String::from));
+        let host = self.options.host.trim_matches(['[', ']']).to_owned();
+        if !names.contains(&host) {
+            names.push(host);
+        }
+        let transport = |kind: Certificate, versions: TlsVersions| {
+            let authority = if kind == Certificate::UnknownIssuer { &stranger } else { authority };
+            Ok::<_, TlsError>(match versions {
+                TlsVersions::Old => Transport::OldTls,
+                _ => Transport::Tls(TlsAcceptor::from(authority.server(kind, &names, versions, tls.http2)?)),
+            })
+        };
+
+        let (main, listener) = self.open(self.options.https_port, transport(tls.certificate, tls.versions)?).await?;
+        listeners.push(listener);
+        if tls.versions != TlsVersions::Old {
+            endpoints.certificates.insert(tls.certificate, main.clone());
+        }
+        endpoints.https = Some(main);
+        for kind in Certificate::ALL {
+            if !endpoints.certificates.contains_key(&kind) {
+                let (url, listener) = self.open(0, transport(kind, TlsVersions::Both)?).await?;
+                endpoints.certificates.insert(kind, url);
+                listeners.push(listener);
+            }
+        }
+        let (old, listener) = self.open(0, Transport::OldTls).await?;
+        endpoints.old_tls = Some(old);
+        listeners.push(listener);
+        Ok(())
     }
 }
 
-#[allow(clippy::unused_async, missing_docs)]
-impl Handle {
-    pub fn base_url(&self) -> Url {
-        todo!()
+async fn bind(address: SocketAddr) -> Result<TcpListener, Error> {
+    TcpListener::bind(address).await.map_err(|source| Error::Listen { address, source })
+}
+
+fn write_ca(options: &Options, pem: &str) -> Result<(PathBuf, Option<TempDir>), Error> {
+    let failed = |path: PathBuf| |source| Error::CaFile { path, source };
+    let (path, folder) = match &options.tls.ca_file {
+        Some(path) => (path.clone(), None),
+        None => {
+            let folder = tempfile::Builder::new()
+                .prefix("cognigy-simulator-")
+                .tempdir()
+                .map_err(failed(std::env::temp_dir()))?;
+            (folder.path().join("ca.pem"), Some(folder))
+        }
+    };
+    if options.tls.enabled {
+        std::fs::write(&path, pem).map_err(failed(path.clone()))?;
     }
-    pub fn https_base_url(&self) -> Option<Url> {
-        todo!()
-    }
-    pub fn admin_url(&self) -> Url {
-        todo!()
-    }
-    pub fn ca_pem(&self) -> String {
-        todo!()
-    }
-    pub fn ca_file(&self) -> PathBuf {
-        todo!()
-    }
-    pub fn credentials(&self) -> Credentials {
-        todo!()
-    }
-    pub fn set_credentials(&self, _credentials: Credentials) {
-        todo!()
-    }
-    pub fn expire_tokens(&self) {
-        todo!()
-    }
-    pub fn set_granted_scopes<'a>(&self, _scopes: impl IntoIterator<Item = &'a str>) {
-        todo!()
-    }
-    pub fn configure(&self, _change: impl FnOnce(&mut Options)) {
-        todo!()
-    }
-    pub fn callback_url(&self, _name: &str) -> Url {
-        todo!()
-    }
-    pub fn http_callback_url(&self, _name: &str) -> Url {
-        todo!()
-    }
-    /// The callback on a listener with this certificate.
-    pub fn callback_url_with(&self, _certificate: Certificate, _name: &str) -> Url {
-        todo!()
-    }
-    /// A URL where every TLS handshake is refused with `protocol_version`.
-    pub fn old_tls_callback_url(&self, _name: &str) -> Url {
-        todo!()
-    }
-    pub fn callback(&self, _name: &str) -> Callback {
-        todo!()
-    }
-    /// Plain HTTP.
-    pub fn sink_url(&self, _name: &str) -> Url {
-        todo!()
-    }
-    pub fn https_sink_url(&self, _name: &str) -> Url {
-        todo!()
-    }
-    pub fn sink(&self, _name: &str) -> Sink {
-        todo!()
-    }
-    pub fn fault(&self, _fault: Fault) -> FaultId {
-        todo!()
-    }
-    pub fn remove_fault(&self, _id: FaultId) -> bool {
-        todo!()
-    }
-    pub fn clear_faults(&self) {
-        todo!()
-    }
-    pub fn faults(&self) -> Vec<ActiveFault> {
-        todo!()
-    }
-    pub fn set_budget(&self, _requests: Option<u32>) {
-        todo!()
-    }
-    pub fn requests(&self) -> Vec<Request> {
-        todo!()
-    }
-    pub fn requests_to(&self, _route: Route) -> Vec<Request> {
-        todo!()
-    }
-    pub fn count(&self, _route: Route) -> usize {
-        todo!()
-    }
-    pub fn clear_log(&self) {
-        todo!()
-    }
-    pub async fn wait_until(&self, _predicate: impl Fn(&State) -> bool) {
-        todo!()
-    }
-    pub fn look<T>(&self, _read: impl FnOnce(&State) -> T) -> T {
-        todo!()
-    }
-    pub fn integrations(&self) -> Vec<IntegrationRecord> {
-        todo!()
-    }
-    pub fn integration(&self, _id: &str) -> Option<IntegrationRecord> {
-        todo!()
-    }
-    /// The §4 view as GET answers it.
-    pub fn webhook(&self, _id: &str) -> Option<Value> {
-        todo!()
-    }
-    pub fn etag(&self, _id: &str) -> Option<String> {
-        todo!()
-    }
-    pub fn active_versions(&self, _name: &str) -> Vec<i64> {
-        todo!()
-    }
-    pub fn history(&self) -> Vec<Change> {
-        todo!()
-    }
-    /// Merges `patch` (RFC 7386; fields of either view) into an object; false where it does not exist.
-    pub fn change_behind(&self, _id: &str, _patch: Value) -> bool {
-        todo!()
-    }
-    pub fn delete_behind(&self, _id: &str) -> bool {
-        todo!()
-    }
-    /// Adds an integration (fields of either view; `name` and `url` at least) and gives its id.
-    pub fn add_integration(&self, _fields: Value) -> String {
-        todo!()
-    }
-    /// Adds a bot's webhook and gives its id.
-    pub fn add_bot_webhook(&self, _webhook: BotWebhook) -> String {
-        todo!()
-    }
-    pub fn bot_webhooks(&self) -> Vec<BotWebhook> {
-        todo!()
-    }
+    Ok((path, folder))
 }

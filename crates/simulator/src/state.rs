@@ -1,7 +1,22 @@
 //! What a simulator holds at one moment: one lock, one look.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+
+use crate::{
+    auth::Tokens,
+    callbacks::CallbackRequest,
+    faults::Faults,
+    log::Request,
+    options::Options,
+    quota::Quotas,
+    route::Route,
+    sinks::SinkMessage,
+    store::{Cause, Store},
+    targets::Target,
+};
 
 /// An integration and, under the same id, its webhook (cognigy-api.md §2 and §4).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -94,43 +109,115 @@ pub struct Change {
 
 /// Everything, under one lock: what a predicate of [`crate::Handle::wait_until`] looks at.
 #[derive(Debug)]
-pub struct State {}
+pub struct State {
+    pub(crate) options: Options,
+    pub(crate) store: Store,
+    pub(crate) log: Vec<Request>,
+    pub(crate) faults: Faults,
+    pub(crate) tokens: Tokens,
+    pub(crate) quotas: Quotas,
+    pub(crate) callbacks: BTreeMap<String, Target<CallbackRequest>>,
+    pub(crate) sinks: BTreeMap<String, Target<SinkMessage>>,
+    /// Trace ids of health checks: each must be new.
+    pub(crate) trace_ids: BTreeSet<String>,
+    last_seq: u64,
+}
 
 impl State {
+    pub(crate) fn new(mut options: Options) -> Self {
+        let mut store = Store::default();
+        for webhook in std::mem::take(&mut options.bot_webhooks) {
+            store.add_bot_webhook(webhook, options.id_style);
+        }
+        Self {
+            options,
+            store,
+            log: Vec::new(),
+            faults: Faults::default(),
+            tokens: Tokens::default(),
+            quotas: Quotas::default(),
+            callbacks: BTreeMap::new(),
+            sinks: BTreeMap::new(),
+            trace_ids: BTreeSet::new(),
+            last_seq: 0,
+        }
+    }
+
+    /// The next place in the one order of everything.
+    pub(crate) fn next_seq(&mut self) -> u64 {
+        self.last_seq += 1;
+        self.last_seq
+    }
+
+    /// A change that no API call makes.
+    pub(crate) fn behind(&mut self) -> Cause {
+        Cause { seq: self.next_seq(), by_api: false }
+    }
+
     /// All API requests in order.
-    pub fn requests(&self) -> &[crate::Request] {
-        todo!()
+    pub fn requests(&self) -> &[Request] {
+        &self.log
     }
+
     /// How many API requests a route got, refused ones included.
-    pub fn count(&self, _route: crate::Route) -> usize {
-        todo!()
+    pub fn count(&self, route: Route) -> usize {
+        self.log.iter().filter(|request| request.route == Some(route)).count()
     }
+
     /// All integrations in the order of their creation.
     pub fn integrations(&self) -> &[IntegrationRecord] {
-        todo!()
+        &self.store.integrations
     }
+
     /// One integration.
-    pub fn integration(&self, _id: &str) -> Option<&IntegrationRecord> {
-        todo!()
+    pub fn integration(&self, id: &str) -> Option<&IntegrationRecord> {
+        self.store.find(id)
     }
+
     /// The versions of a name that are active, ascending.
-    pub fn active_versions(&self, _name: &str) -> Vec<i64> {
-        todo!()
+    pub fn active_versions(&self, name: &str) -> Vec<i64> {
+        let active = self.store.integrations.iter().filter(|one| one.name == name && one.active);
+        let mut versions: Vec<i64> = active.map(|one| one.version).collect();
+        versions.sort_unstable();
+        versions
     }
+
     /// All webhooks of bots.
     pub fn bot_webhooks(&self) -> &[BotWebhook] {
-        todo!()
+        &self.store.bot_webhooks
     }
+
     /// All changes of integrations in order.
     pub fn history(&self) -> &[Change] {
-        todo!()
+        &self.store.history
     }
+
+    /// The changes that left no version of a name active although one was before: empty where service was never interrupted.
+    pub fn interruptions(&self, name: &str) -> Vec<&Change> {
+        let mut active = BTreeSet::new();
+        self.store
+            .history
+            .iter()
+            .filter(|change| change.name == name)
+            .filter(|change| {
+                let was_active = !active.is_empty();
+                if change.active {
+                    active.insert(&change.id);
+                } else {
+                    active.remove(&change.id);
+                }
+                was_active && active.is_empty()
+            })
+            .collect()
+    }
+
     /// What reached a callback.
-    pub fn callback_requests(&self, _name: &str) -> &[crate::CallbackRequest] {
-        todo!()
+    pub fn callback_requests(&self, name: &str) -> &[CallbackRequest] {
+        self.callbacks.get(name).map_or(&[], |target| &target.received)
     }
+
     /// What reached a sink.
-    pub fn sink_messages(&self, _name: &str) -> &[crate::SinkMessage] {
-        todo!()
+    pub fn sink_messages(&self, name: &str) -> &[SinkMessage] {
+        self.sinks.get(name).map_or(&[], |target| &target.received)
     }
 }

@@ -1,0 +1,160 @@
+//! What happens to every API request, in this order: log, quota, fault, answer.
+
+use http::{Request, request::Parts};
+use hyper::body::Incoming;
+use serde_json::Value;
+
+use crate::{
+    exchange::{Lost, Outcome, Peer, pause, read},
+    faults::{Effect, Fault, FaultId},
+    log::{self, header_pairs},
+    options::{ErrorFormat, Options},
+    problem::{Refusal, Reply},
+    route::{self, Match, Route},
+    routes::{self, Call},
+    shared::Shared,
+    state::State,
+};
+
+/// A request that was let in.
+struct Arrival {
+    seq: u64,
+    found: Match,
+    headers: Vec<(String, String)>,
+    query: String,
+    body: Vec<u8>,
+    fault: Option<(FaultId, Fault)>,
+}
+
+/// Serves one API request.
+pub(crate) async fn serve(shared: &Shared, peer: &Peer, request: Request<Incoming>) -> Outcome {
+    let (parts, body) = request.into_parts();
+    let body = read(body).await?;
+    let arrival = match shared.change(|state| arrive(state, peer, &parts, body)) {
+        Ok(arrival) => arrival,
+        Err(refused) => return Ok(refused.into_response()),
+    };
+    let seq = arrival.seq;
+    let (reply, cut) = match &arrival.fault {
+        None => (shared.change(|state| answer(state, &arrival)), false),
+        Some((id, fault)) => spoil(shared, &arrival, *id, fault).await?,
+    };
+    shared.change(|state| told(state, seq, reply.status));
+    Ok(if cut { reply.into_cut_response() } else { reply.into_response() })
+}
+
+/// Logs a request and lets it in, or not.
+fn arrive(state: &mut State, peer: &Peer, parts: &Parts, body: Vec<u8>) -> Result<Arrival, Reply> {
+    let seq = state.next_seq();
+    let path = parts.uri.path();
+    let found = find(&state.options, parts);
+    let route = route_of(&found);
+    let headers = header_pairs(&parts.headers);
+    state.log.push(log::Request {
+        seq,
+        route,
+        method: parts.method.to_string(),
+        path: path.to_owned(),
+        query: parts.uri.query().map(str::to_owned),
+        headers: headers.clone(),
+        body: String::from_utf8_lossy(&body).into_owned(),
+        tls: peer.tls.is_some(),
+        peer_port: peer.address.port(),
+        status: None,
+    });
+    if let Err(refusal) = state.quotas.admit(peer.address.ip(), &state.options) {
+        let reply = refusal.reply(error_format(&state.options, route), seq);
+        told(state, seq, reply.status);
+        return Err(reply);
+    }
+    let fault = state.faults.strike(route, parts.method.as_str(), path);
+    let query = parts.uri.query().unwrap_or_default().to_owned();
+    Ok(Arrival { seq, found, headers, query, body, fault })
+}
+
+fn find(options: &Options, parts: &Parts) -> Match {
+    let mut token_paths = vec!["/oauth/token".to_owned(), "/api/v2/auth/token".to_owned()];
+    token_paths.extend(options.extra_token_path.clone());
+    let path = parts.uri.path();
+    if options.extra_token_path.as_deref() == Some(path) {
+        return route::find(&parts.method, path, &token_paths);
+    }
+    match path.strip_prefix(options.path_prefix.trim_end_matches('/')) {
+        Some(rest) => route::find(&parts.method, rest, &token_paths),
+        None => Match::NotFound,
+    }
+}
+
+fn route_of(found: &Match) -> Option<Route> {
+    match found {
+        Match::Route(route, _) => Some(*route),
+        Match::MethodNotAllowed(_) | Match::NotFound => None,
+    }
+}
+
+fn error_format(options: &Options, route: Option<Route>) -> ErrorFormat {
+    if route == Some(Route::Token) { ErrorFormat::Oauth } else { options.error_format }
+}
+
+fn told(state: &mut State, seq: u64, status: u16) {
+    if let Some(request) = state.log.iter_mut().rev().find(|request| request.seq == seq) {
+        request.status = Some(status);
+    }
+}
+
+fn answer(state: &mut State, arrival: &Arrival) -> Reply {
+    let ids: &[String] = match &arrival.found {
+        Match::Route(_, ids) => ids,
+        Match::MethodNotAllowed(_) | Match::NotFound => &[],
+    };
+    let call = Call { seq: arrival.seq, query: &arrival.query, headers: &arrival.headers, body: &arrival.body, ids };
+    routes::answer(state, &arrival.found, &call)
+}
+
+/// Does what a fault says; the second part is whether the body is to be cut.
+async fn spoil(shared: &Shared, arrival: &Arrival, id: FaultId, fault: &Fault) -> Result<(Reply, bool), Lost> {
+    if !fault.after_commit {
+        pause(fault.delay_ms).await;
+    }
+    let reply = fault.lets_work().then(|| shared.change(|state| answer(state, arrival)));
+    if fault.after_commit {
+        pause(fault.delay_ms).await;
+    }
+    let reply = reply.unwrap_or_else(|| Reply::empty(200));
+    match &fault.effect {
+        Effect::None => Ok((reply, false)),
+        Effect::CutBody => Ok((reply, true)),
+        Effect::LoseConnection => Err(Lost),
+        Effect::Hang => {
+            shared.wait_until(|state| state.faults.all().iter().all(|active| active.id != id)).await;
+            Err(Lost)
+        }
+        Effect::MalformedJson => Ok((with_body(reply, br#"{"id": "wh_0000"#.to_vec()), false)),
+        Effect::HugeBody(bytes) => {
+            let body = format!(r#"{{"padding":"{}"}}"#, "x".repeat(*bytes));
+            Ok((with_body(reply, body.into_bytes()), false))
+        }
+        Effect::Status { status, body, retry_after } => {
+            let format = shared.look(|state| error_format(&state.options, route_of(&arrival.found)));
+            let mut reply = match body {
+                None => Refusal::new(*status, "A fault that was asked for.").reply(format, arrival.seq),
+                Some(Value::String(text)) => Reply::typed(*status, "text/plain; charset=utf-8", text.clone()),
+                Some(value) if value.get("title").is_some() => {
+                    Reply::typed(*status, "application/problem+json", value.to_string())
+                }
+                Some(value) => Reply::json(*status, value),
+            };
+            if let Some(retry_after) = retry_after {
+                reply = reply.with("retry-after", retry_after.header());
+            }
+            Ok((reply, false))
+        }
+    }
+}
+
+/// The same answer with another body, as JSON.
+fn with_body(reply: Reply, body: Vec<u8>) -> Reply {
+    let status = if matches!(reply.status, 204 | 304) { 200 } else { reply.status };
+    let headers = reply.headers.into_iter().filter(|(name, _)| *name != "content-type");
+    Reply { status, headers: headers.chain([("content-type", "application/json".to_owned())]).collect(), body }
+}

@@ -1,0 +1,58 @@
+//! Webhooks of bots (cognigy-api.md §3).
+
+use serde_json::{Map, Value, json};
+
+use super::{Call, not_found, page};
+use crate::{
+    options::Options,
+    problem::{Refusal, Reply},
+    state::{BotWebhook, State},
+    store::id_key,
+    validate,
+};
+
+/// `GET`, page by page. A bot that never had a webhook is not known: 404.
+pub(super) fn list(state: &State, call: &Call<'_>) -> Result<Reply, Refusal> {
+    let bot = call.id(0);
+    if !state.store.bots.contains(bot) {
+        return Err(not_found("bot", bot));
+    }
+    let of_bot = state.store.bot_webhooks.iter().filter(|one| one.bot_id == bot);
+    page(call, &state.options, of_bot.map(|one| (state.store.ordinal(&one.id), view(one, &state.options))))
+}
+
+/// `PATCH` with `Idempotency-Key`: 400 without one; 409 for one that this webhook has seen with another payload; a repetition
+/// with the same payload is answered 200 and changes nothing.
+pub(super) fn patch(state: &mut State, call: &Call<'_>) -> Result<Reply, Refusal> {
+    let (bot, id) = (call.id(0), call.id(1));
+    let index = state.store.bot_webhooks.iter().position(|one| one.bot_id == bot && one.id == id);
+    let index = index.ok_or_else(|| not_found("webhook", id))?;
+    let key = call
+        .header("idempotency-key")
+        .filter(|key| !key.trim().is_empty())
+        .ok_or_else(|| Refusal::new(400, "Send Idempotency-Key, unique for this webhook and configuration."))?;
+    let body = call.json()?;
+    let policy = validate::window_policy(&body)?;
+    match state.store.patches.get(&(id.to_owned(), key.to_owned())) {
+        Some(seen) if *seen != body => {
+            return Err(Refusal::new(409, format!("The Idempotency-Key {key:?} was used with a different payload.")));
+        }
+        Some(_) => {}
+        None => {
+            state.store.patches.insert((id.to_owned(), key.to_owned()), body);
+            state.store.bot_webhooks[index].retry_policy = Some(policy);
+        }
+    }
+    Ok(Reply::json(200, &view(&state.store.bot_webhooks[index], &state.options)))
+}
+
+fn view(webhook: &BotWebhook, options: &Options) -> Value {
+    let mut view = Map::new();
+    view.insert(id_key(options).into(), json!(webhook.id));
+    view.insert("name".into(), json!(webhook.name));
+    view.insert("url".into(), json!(webhook.url));
+    if let Some(policy) = &webhook.retry_policy {
+        view.insert("retryPolicy".into(), policy.clone());
+    }
+    Value::Object(view)
+}

@@ -1,0 +1,464 @@
+//! The limits of cognigy-api.md §2–§4 as pure functions of JSON bodies.
+
+use std::fmt;
+
+use serde_json::{Map, Value};
+use url::Url;
+
+/// Largest number of retries or attempts (§3, §4).
+const MAX_RETRIES: i64 = 10;
+/// Largest retry window of §3, seconds.
+const MAX_WINDOW_SECONDS: i64 = 86_400;
+/// Largest sum of the intervals of §4, milliseconds.
+const MAX_TOTAL_MS: i64 = 3_600_000;
+
+/// The first limit that a body breaks.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Violation {
+    /// Path of the field.
+    pub field: String,
+    /// What is wrong with it.
+    pub message: String,
+}
+
+impl fmt::Display for Violation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.field, self.message)
+    }
+}
+
+fn violation<T>(field: &str, message: impl Into<String>) -> Result<T, Violation> {
+    Err(Violation { field: field.to_owned(), message: message.into() })
+}
+
+/// What §2 registers, with its defaults filled in.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Registration {
+    /// Name.
+    pub name: String,
+    /// URL.
+    pub url: String,
+    /// `POST`, `PUT` or `PATCH`.
+    pub method: String,
+    /// Headers of deliveries.
+    pub headers: Map<String, Value>,
+    /// Media type of deliveries.
+    pub payload_format: String,
+    /// Version, from 1.
+    pub version: i64,
+    /// Whether `status` is `active`.
+    pub active: bool,
+    /// Idempotency key.
+    pub idempotency_key: String,
+}
+
+/// What a PUT of §4 says.
+#[derive(Clone, Debug, PartialEq)]
+pub struct WebhookView {
+    /// Name.
+    pub name: String,
+    /// URL.
+    pub url: String,
+    /// Retry policy; none where it is null or missing.
+    pub retry_policy: Option<Value>,
+    /// Whether it is active.
+    pub enabled: bool,
+    /// Fields that no guide mentions.
+    pub unknown: Map<String, Value>,
+}
+
+/// Checks the body of `POST` and `PUT /api/v1/integrations` (§2).
+///
+/// `headers` (none) and `payloadFormat` (`application/json`) may be missing, everything else must be there; unknown fields are refused.
+pub fn registration(body: &Value, allow_http: bool) -> Result<Registration, Violation> {
+    let object = Fields::of(body, "")?;
+    object.only(&["name", "url", "method", "headers", "payloadFormat", "version", "status", "idempotencyKey"])?;
+    let method = object.text("method")?;
+    if !["POST", "PUT", "PATCH"].contains(&method) {
+        return violation("method", format!("{method:?} is none of POST, PUT, PATCH"));
+    }
+    let headers = match object.0.get("headers") {
+        None => Map::new(),
+        Some(Value::Object(map)) => map.clone(),
+        Some(_) => return violation("headers", "must be an object of texts"),
+    };
+    for (name, value) in &headers {
+        let valid = http::HeaderName::try_from(name).is_ok()
+            && value.as_str().is_some_and(|text| http::HeaderValue::try_from(text).is_ok());
+        if !valid {
+            return violation(&format!("headers.{name}"), "is no valid header field");
+        }
+    }
+    let payload_format = match object.0.get("payloadFormat") {
+        None => "application/json",
+        Some(_) => object.text("payloadFormat")?,
+    };
+    if !payload_format.split_once('/').is_some_and(|(kind, rest)| !kind.is_empty() && !rest.is_empty()) {
+        return violation("payloadFormat", format!("{payload_format:?} is no media type"));
+    }
+    Ok(Registration {
+        name: object.text("name")?.to_owned(),
+        url: object.url("url", allow_http)?,
+        method: method.to_owned(),
+        headers,
+        payload_format: payload_format.to_owned(),
+        version: object.integer("version", 1, i64::from(i32::MAX))?,
+        active: match object.text("status")? {
+            "active" => true,
+            "inactive" => false,
+            other => return violation("status", format!("{other:?} is neither active nor inactive")),
+        },
+        idempotency_key: object.text("idempotencyKey")?.to_owned(),
+    })
+}
+
+/// Checks the body of `PATCH /api/v2/bots/{botId}/webhooks/{webhookId}` (§3) and gives the policy.
+///
+/// `enabled` and `backoffStrategy` must be there; the numbers have defaults.
+pub fn window_policy(body: &Value) -> Result<Value, Violation> {
+    let patch = Fields::of(body, "")?;
+    patch.only(&["retryPolicy"])?;
+    let Some(value) = patch.0.get("retryPolicy") else { return violation("retryPolicy", "is missing") };
+    let policy = Fields::of(value, "retryPolicy")?;
+    policy.only(&[
+        "enabled",
+        "maxAttempts",
+        "backoffStrategy",
+        "baseDelayMs",
+        "maxDelayMs",
+        "maxRetryWindowSeconds",
+    ])?;
+    policy.boolean("enabled")?;
+    let strategy = policy.text("backoffStrategy")?;
+    if !["exponential", "linear"].contains(&strategy) {
+        return violation(&policy.path("backoffStrategy"), format!("{strategy:?} is neither exponential nor linear"));
+    }
+    for (field, default, max) in [
+        ("maxAttempts", 3, MAX_RETRIES),
+        ("baseDelayMs", 1000, i64::MAX),
+        ("maxDelayMs", 30_000, i64::MAX),
+        ("maxRetryWindowSeconds", 3600, MAX_WINDOW_SECONDS),
+    ] {
+        policy.integer_or(field, default, 1, max)?;
+    }
+    Ok(value.clone())
+}
+
+/// Checks a retry policy of §4 for the webhook `id`.
+pub fn interval_policy(value: &Value, id: &str) -> Result<(), Violation> {
+    let policy = Fields::of(value, "retryPolicy")?;
+    policy.only(&["webhookId", "maxRetries", "backoffType", "intervalsMs", "failureThresholdPercent"])?;
+    let webhook_id = policy.text("webhookId")?;
+    if webhook_id != id {
+        return violation(&policy.path("webhookId"), format!("{webhook_id:?} is not this webhook, {id:?}"));
+    }
+    let retries = policy.integer("maxRetries", 1, MAX_RETRIES)?;
+    let backoff = policy.text("backoffType")?;
+    if backoff != "exponential" {
+        return violation(&policy.path("backoffType"), format!("{backoff:?} is not exponential"));
+    }
+    let intervals = intervals(&policy)?;
+    let path = policy.path("intervalsMs");
+    if usize::try_from(retries) != Ok(intervals.len()) {
+        return violation(&path, format!("has {} intervals for {retries} retries", intervals.len()));
+    }
+    for (index, pair) in intervals.windows(2).enumerate() {
+        if pair[1].saturating_mul(2) < pair[0].saturating_mul(3) {
+            let message = format!("{} is less than 1.5 times the interval before it, {}", pair[1], pair[0]);
+            return violation(&format!("{path}[{}]", index + 1), message);
+        }
+    }
+    let total = intervals.iter().fold(0_i64, |sum, interval| sum.saturating_add(*interval));
+    if total > MAX_TOTAL_MS {
+        return violation(&path, format!("the sum {total} is above {MAX_TOTAL_MS}"));
+    }
+    let threshold = policy.number("failureThresholdPercent", 0.0, 100.0)?;
+    let deliveries = simulated_deliveries(threshold, retries);
+    if deliveries < 1.0 {
+        return violation(
+            &policy.path("failureThresholdPercent"),
+            format!(
+                "{threshold} leaves {deliveries} of 1000 simulated deliveries after {retries} retries; at least 1 is needed"
+            ),
+        );
+    }
+    Ok(())
+}
+
+/// `round((1 − f/100)^maxRetries · 1000)` of §4.
+fn simulated_deliveries(threshold_percent: f64, retries: i64) -> f64 {
+    let exponent = i32::try_from(retries).unwrap_or(i32::MAX);
+    ((1.0 - threshold_percent / 100.0).powi(exponent) * 1000.0).round()
+}
+
+fn intervals(policy: &Fields<'_>) -> Result<Vec<i64>, Violation> {
+    let path = policy.path("intervalsMs");
+    let Some(list) = policy.0.get("intervalsMs").and_then(Value::as_array) else {
+        return violation(&path, "must be a list of integers");
+    };
+    list.iter()
+        .enumerate()
+        .map(|(index, value)| match value.as_i64() {
+            Some(interval) if interval > 0 => Ok(interval),
+            _ => violation(&format!("{path}[{index}]"), format!("{value} is no integer above 0")),
+        })
+        .collect()
+}
+
+/// Checks the body of `PUT /api/v2/webhooks/{id}` (§4).
+///
+/// `name`, `url` and `enabled` must be there. What the server itself puts into a GET (`id`, `_id`, `_version`, `lastChanged`) may be sent
+/// back and is not stored; another id is refused. Fields that no guide mentions are kept as they are.
+pub fn webhook_view(body: &Value, id: &str, allow_http: bool) -> Result<WebhookView, Violation> {
+    let object = Fields::of(body, "")?;
+    let mut unknown = object.0.clone();
+    for field in ["id", "_id"] {
+        if unknown.remove(field).is_some_and(|sent| sent != *id) {
+            return violation(field, format!("cannot be changed; it is {id:?}"));
+        }
+    }
+    for field in ["_version", "lastChanged", "name", "url", "enabled", "retryPolicy"] {
+        unknown.remove(field);
+    }
+    // A client that mixes up the two views would otherwise find its fields stored and ignored.
+    for field in ["method", "headers", "payloadFormat", "version", "status", "idempotencyKey"] {
+        if unknown.contains_key(field) {
+            return violation(field, "belongs to /api/v1/integrations");
+        }
+    }
+    let retry_policy = object.0.get("retryPolicy").filter(|policy| !policy.is_null()).cloned();
+    if let Some(policy) = &retry_policy {
+        interval_policy(policy, id)?;
+    }
+    Ok(WebhookView {
+        name: object.text("name")?.to_owned(),
+        url: object.url("url", allow_http)?,
+        enabled: object.boolean("enabled")?,
+        retry_policy,
+        unknown,
+    })
+}
+
+/// Typed access to the fields of an object; the second part is its own path.
+struct Fields<'a>(&'a Map<String, Value>, &'static str);
+
+impl<'a> Fields<'a> {
+    fn of(value: &'a Value, path: &'static str) -> Result<Self, Violation> {
+        value.as_object().map_or_else(
+            || violation(if path.is_empty() { "body" } else { path }, "must be an object"),
+            |map| Ok(Self(map, path)),
+        )
+    }
+
+    fn path(&self, field: &str) -> String {
+        if self.1.is_empty() { field.to_owned() } else { format!("{}.{field}", self.1) }
+    }
+
+    fn only(&self, known: &[&str]) -> Result<(), Violation> {
+        match self.0.keys().find(|key| !known.contains(&key.as_str())) {
+            Some(key) => violation(&self.path(key), "is no known field"),
+            None => Ok(()),
+        }
+    }
+
+    fn get(&self, field: &str) -> Result<&'a Value, Violation> {
+        self.0.get(field).map_or_else(|| violation(&self.path(field), "is missing"), Ok)
+    }
+
+    fn text(&self, field: &str) -> Result<&'a str, Violation> {
+        match self.get(field)?.as_str() {
+            Some(text) if !text.is_empty() => Ok(text),
+            _ => violation(&self.path(field), "must be a text that is not empty"),
+        }
+    }
+
+    fn boolean(&self, field: &str) -> Result<bool, Violation> {
+        self.get(field)?.as_bool().map_or_else(|| violation(&self.path(field), "must be true or false"), Ok)
+    }
+
+    fn integer(&self, field: &str, min: i64, max: i64) -> Result<i64, Violation> {
+        let value = self.get(field)?;
+        let Some(number) = value.as_i64() else {
+            return violation(&self.path(field), format!("{value} is no integer"));
+        };
+        if number < min {
+            return violation(&self.path(field), format!("{number} is below the limit {min}"));
+        }
+        if number > max {
+            return violation(&self.path(field), format!("{number} is above the limit {max}"));
+        }
+        Ok(number)
+    }
+
+    fn integer_or(&self, field: &str, default: i64, min: i64, max: i64) -> Result<i64, Violation> {
+        if self.0.contains_key(field) { self.integer(field, min, max) } else { Ok(default) }
+    }
+
+    fn number(&self, field: &str, min: f64, max: f64) -> Result<f64, Violation> {
+        let value = self.get(field)?;
+        match value.as_f64() {
+            Some(number) if (min..=max).contains(&number) => Ok(number),
+            _ => violation(&self.path(field), format!("{value} is no number from {min} to {max}")),
+        }
+    }
+
+    fn url(&self, field: &str, allow_http: bool) -> Result<String, Violation> {
+        let text = self.text(field)?;
+        let scheme_is_good =
+            |url: &Url| url.has_host() && (url.scheme() == "https" || allow_http && url.scheme() == "http");
+        match Url::parse(text) {
+            Ok(url) if scheme_is_good(&url) => Ok(text.to_owned()),
+            _ => violation(&self.path(field), format!("{text:?} is no https URL")),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn with(mut body: Value, pointer: &str, value: Value) -> Value {
+        *body.pointer_mut(pointer).unwrap() = value;
+        body
+    }
+
+    fn without(mut body: Value, field: &str) -> Value {
+        body.as_object_mut().unwrap().remove(field);
+        body
+    }
+
+    fn order() -> Value {
+        json!({"name": "orders", "url": "https://api.example.com/o", "method": "POST", "headers": {"X-A": "1"},
+               "payloadFormat": "application/json", "version": 2, "status": "inactive", "idempotencyKey": "orders:2"})
+    }
+
+    fn intervals(list: &[i64], threshold: f64) -> Value {
+        json!({"webhookId": "w", "maxRetries": list.len(), "backoffType": "exponential", "intervalsMs": list,
+               "failureThresholdPercent": threshold})
+    }
+
+    #[test]
+    fn the_documented_bodies_are_accepted() {
+        let registered = registration(&order(), false).unwrap();
+        assert_eq!((registered.version, registered.active), (2, false));
+        assert!(interval_policy(&intervals(&[1000, 2500, 6250, 15625], 15.0), "w").is_ok());
+        let window = json!({"retryPolicy": {"enabled": true, "maxAttempts": 3, "backoffStrategy": "exponential",
+            "baseDelayMs": 1000, "maxDelayMs": 30000, "maxRetryWindowSeconds": 3600}});
+        assert!(window_policy(&window).is_ok());
+    }
+
+    #[test]
+    fn each_field_of_a_registration_is_checked() {
+        for (pointer, value) in [
+            ("/name", json!("")),
+            ("/name", json!(1)),
+            ("/url", json!("http://api.example.com/o")),
+            ("/url", json!("https://")),
+            ("/url", json!("orders")),
+            ("/method", json!("GET")),
+            ("/headers", json!(["a"])),
+            ("/headers", json!({"a b": "c"})),
+            ("/headers", json!({"a": 1})),
+            ("/headers", json!({"a": "line\nbreak"})),
+            ("/payloadFormat", json!("json")),
+            ("/version", json!(0)),
+            ("/version", json!("2")),
+            ("/version", json!(1.5)),
+            ("/status", json!("paused")),
+            ("/idempotencyKey", json!("")),
+        ] {
+            let refused = registration(&with(order(), pointer, value.clone()), false).unwrap_err();
+            assert!(refused.field.starts_with(&pointer[1..]), "{pointer} {value}: {refused}");
+        }
+        for field in ["name", "url", "method", "version", "status", "idempotencyKey"] {
+            assert_eq!(registration(&without(order(), field), false).unwrap_err().field, field);
+        }
+        let mut unknown = order();
+        unknown["extra"] = json!(1);
+        assert_eq!(registration(&unknown, false).unwrap_err().to_string(), "extra: is no known field");
+        assert!(registration(&with(order(), "/url", json!("http://localhost/")), true).is_ok());
+    }
+
+    #[test]
+    fn each_limit_of_an_interval_policy_holds_and_its_neighbour_passes() {
+        let good = |list: &[i64], threshold| interval_policy(&intervals(list, threshold), "w");
+        assert!(good(&[2, 3], 0.0).is_ok());
+        assert_eq!(good(&[3, 4], 0.0).unwrap_err().field, "retryPolicy.intervalsMs[1]");
+        assert!(good(&[1_440_000, 2_160_000], 0.0).is_ok());
+        assert!(good(&[1_440_000, 2_160_001], 0.0).unwrap_err().message.contains("3600000"));
+        assert!(good(&[0], 0.0).is_err());
+        assert!(good(&[i64::MAX, i64::MAX], 0.0).is_err());
+        assert!(good(&[1000], 99.9).is_ok(), "round(1.0) is 1");
+        assert!(good(&[1000], 99.95).is_ok(), "round(0.5) is 1");
+        assert!(good(&[1000], 99.96).is_err(), "round(0.4) is 0");
+        assert!(good(&[1000], 100.0).is_err());
+        assert!(good(&[1000], 100.1).is_err());
+        assert!(good(&[1000], -0.1).is_err());
+        let eleven: Vec<i64> = (0..11).map(|n| 1 << n).collect();
+        assert!(good(&eleven[..10], 0.0).is_ok());
+        assert!(good(&eleven, 0.0).unwrap_err().to_string().contains("11 is above the limit 10"));
+        assert!(good(&[], 0.0).is_err());
+    }
+
+    #[test]
+    fn each_field_of_an_interval_policy_is_checked() {
+        let policy = || intervals(&[1000, 2500], 15.0);
+        for (pointer, value) in [
+            ("/webhookId", json!("other")),
+            ("/maxRetries", json!(3)),
+            ("/maxRetries", json!(2.0)),
+            ("/backoffType", json!("linear")),
+            ("/intervalsMs", json!("1000")),
+            ("/intervalsMs", json!([1000, 2500.5])),
+            ("/failureThresholdPercent", json!("15")),
+        ] {
+            assert!(interval_policy(&with(policy(), pointer, value.clone()), "w").is_err(), "{pointer} {value}");
+        }
+        for field in ["webhookId", "maxRetries", "backoffType", "intervalsMs", "failureThresholdPercent"] {
+            assert!(interval_policy(&without(policy(), field), "w").is_err(), "{field}");
+        }
+        let mut unknown = policy();
+        unknown["jitter"] = json!(true);
+        assert!(interval_policy(&unknown, "w").is_err());
+    }
+
+    #[test]
+    fn each_limit_of_a_window_policy_holds() {
+        let policy = || {
+            json!({"retryPolicy": {"enabled": true, "maxAttempts": 10, "backoffStrategy": "linear",
+                   "baseDelayMs": 1, "maxDelayMs": 1, "maxRetryWindowSeconds": 86400}})
+        };
+        assert!(window_policy(&policy()).is_ok());
+        assert!(window_policy(&json!({"retryPolicy": {"enabled": false, "backoffStrategy": "linear"}})).is_ok());
+        for (pointer, value) in [
+            ("/retryPolicy/enabled", json!("yes")),
+            ("/retryPolicy/maxAttempts", json!(11)),
+            ("/retryPolicy/maxAttempts", json!(0)),
+            ("/retryPolicy/backoffStrategy", json!("Exponential")),
+            ("/retryPolicy/baseDelayMs", json!(0)),
+            ("/retryPolicy/maxDelayMs", json!(-1)),
+            ("/retryPolicy/maxRetryWindowSeconds", json!(86401)),
+            ("/retryPolicy", json!(null)),
+        ] {
+            assert!(window_policy(&with(policy(), pointer, value.clone())).is_err(), "{pointer} {value}");
+        }
+        assert!(
+            window_policy(&json!({"retryPolicy": {"enabled": true, "backoffStrategy": "linear", "x": 1}})).is_err()
+        );
+        assert!(window_policy(&json!({})).is_err());
+    }
+
+    #[test]
+    fn a_webhook_keeps_fields_that_nobody_knows_and_refuses_those_of_the_other_view() {
+        let body =
+            json!({"id": "w", "_version": "v1-0", "name": "n", "url": "https://h/", "enabled": true, "region": "eu"});
+        let view = webhook_view(&body, "w", false).unwrap();
+        assert_eq!(Value::Object(view.unknown), json!({"region": "eu"}));
+        assert_eq!(webhook_view(&body, "other", false).unwrap_err().field, "id");
+        let mut mixed = body;
+        mixed["status"] = json!("active");
+        assert_eq!(webhook_view(&mixed, "w", false).unwrap_err().field, "status");
+    }
+}
