@@ -7,11 +7,12 @@ use crate::Result;
 /// Builds the binaries if need be and says how to use them.
 pub(crate) fn run() -> Result<()> {
     let folder = locate()?.folder().display().to_string();
-    println!("The control plane's binaries are in {folder}");
-    println!();
-    println!("Tests and demo find them there. To use them elsewhere:");
-    println!("  export KUBEBUILDER_ASSETS={folder}");
-    println!("  export PATH=\"$KUBEBUILDER_ASSETS:$PATH\"    # kubectl, helm, kubeconform");
+    println!(
+        "The control plane's binaries are in {folder}\n\n\
+         Tests and demo find them there. To use them elsewhere:\n  \
+         export KUBEBUILDER_ASSETS={folder}\n  \
+         export PATH=\"$KUBEBUILDER_ASSETS:$PATH\"    # kubectl, helm, kubeconform"
+    );
     Ok(())
 }
 

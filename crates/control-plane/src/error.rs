@@ -14,6 +14,15 @@ pub enum Error {
          or set KUBEBUILDER_ASSETS to a folder that holds kube-apiserver, etcd and kubectl"
     )]
     NoGo,
+    /// A Go so old that it cannot even fetch the version it needs.
+    #[error(
+        "{version} is too old to build the control plane: install Go 1.26 or newer (https://go.dev/dl), \
+         or set KUBEBUILDER_ASSETS to a folder that holds kube-apiserver, etcd and kubectl"
+    )]
+    OldGo {
+        /// As `go` says it, `go1.19.8`.
+        version: String,
+    },
     /// There is no folder to keep the binaries in.
     #[error("there is no cache folder: set XDG_CACHE_HOME, HOME or KUBEBUILDER_ASSETS")]
     NoCacheFolder,

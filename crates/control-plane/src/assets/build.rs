@@ -22,6 +22,8 @@ const PACKAGES: [&str; 5] = [
     "helm.sh/helm/v4/cmd/helm",
 ];
 const KUBERNETES: &str = "k8s.io/kubernetes";
+/// Go 1.21 was the first that fetches the version which a module asks for.
+const OLDEST_GO_MINOR: u32 = 21;
 /// How often a long build says that it goes on.
 const SIGN_OF_LIFE: Duration = Duration::from_secs(20);
 /// How much of `go build`'s output an error shows.
@@ -30,6 +32,7 @@ const SHOWN_LINES: usize = 20;
 /// Builds all binaries beside `folder` and gives them that name when they are complete.
 pub(super) fn build(module: &Path, folder: &Path, progress: &mut dyn FnMut(&str)) -> Result<()> {
     let version = kubernetes_version(module)?;
+    check_go()?;
     let parent = folder.parent().unwrap_or(folder);
     let unfinished = tempfile::Builder::new()
         .prefix("unfinished-")
@@ -55,6 +58,23 @@ pub(super) fn build(module: &Path, folder: &Path, progress: &mut dyn FnMut(&str)
     Ok(())
 }
 
+/// Before anything is promised: is there a Go that can do it?
+fn check_go() -> Result<()> {
+    let output =
+        match Command::new("go").args(["env", "GOVERSION"]).env("GOTOOLCHAIN", "local").current_dir("/").output() {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(Error::NoGo),
+            output => output.while_trying(|| "start `go env`".into())?,
+        };
+    let version = String::from_utf8_lossy(&output.stdout).trim().to_owned();
+    if is_too_old(&version) { Err(Error::OldGo { version }) } else { Ok(()) }
+}
+
+/// Of a development build nothing is known; it may try.
+fn is_too_old(version: &str) -> bool {
+    let minor = version.strip_prefix("go1.").and_then(|rest| rest.split(|char: char| !char.is_ascii_digit()).next());
+    minor.and_then(|minor| minor.parse().ok()).is_some_and(|minor: u32| minor < OLDEST_GO_MINOR)
+}
+
 fn build_one(
     module: &Path,
     package: &str,
@@ -77,10 +97,7 @@ fn build_one(
         .stdout(Stdio::null())
         .stderr(Stdio::piped())
         .spawn()
-        .map_err(|error| match error.kind() {
-            io::ErrorKind::NotFound => Error::NoGo,
-            _ => Error::Io { action: "start `go build`".into(), source: error },
-        })?;
+        .while_trying(|| "start `go build`".into())?;
     let lines = go.stderr.take().map(lines_of);
     let output = lines.map(|lines| follow(&lines, begin, SIGN_OF_LIFE, progress)).unwrap_or_default();
     let status = go.wait().while_trying(|| "wait for `go build`".into())?;
@@ -177,6 +194,14 @@ mod tests {
         fs::write(module.path().join("go.mod"), "module m\n").unwrap();
         let error = kubernetes_version(module.path()).unwrap_err().to_string();
         assert!(error.ends_with("does not require the module k8s.io/kubernetes"), "{error}");
+    }
+
+    #[test]
+    fn a_go_that_cannot_fetch_a_newer_go_is_too_old() {
+        for (version, too_old) in [("go1.19.8", true), ("go1.21.0", false), ("go1.26.8", false), ("devel +a1b2", false)]
+        {
+            assert_eq!(is_too_old(version), too_old, "{version}");
+        }
     }
 
     #[test]
