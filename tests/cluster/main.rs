@@ -8,7 +8,7 @@ use std::{
 };
 
 use cognigy_operator::{
-    api::{self, CognigyTenant, CognigyTenantStatus, event::EventReason},
+    api::{self, tenant::AuthKind, CognigyTenant, CognigyTenantStatus, event::EventReason},
     cluster::{
         audit::{AuditSink, Fact, Trail},
         crds, metadata,
@@ -131,7 +131,7 @@ async fn a_status_is_written_whole_and_only_when_something_changed() {
     let object = tenant(&api, "production").await;
     let first = CognigyTenantStatus {
         observed_generation: object.metadata.generation,
-        auth: Some("APIKey".into()),
+        auth: Some(AuthKind::ApiKey),
         ..CognigyTenantStatus::default()
     };
     let written = status::write(&api, &object, &first, object.status.as_ref()).await.unwrap().applied().unwrap();
