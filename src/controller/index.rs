@@ -159,9 +159,10 @@ impl Index {
         let bundle = tenant.spec.ca_bundle.as_ref();
         let mut inner = self.lock();
         inner.forget_tenant(&key);
-        for secret in credentials.into_iter().chain(
-            bundle.and_then(|bundle| bundle.secret_ref.as_ref()).map(|reference| within(&reference.name)),
-        ) {
+        for secret in credentials
+            .into_iter()
+            .chain(bundle.and_then(|bundle| bundle.secret_ref.as_ref()).map(|reference| within(&reference.name)))
+        {
             insert(&mut inner.tenants_by_secret, secret, &key);
         }
         if let Some(reference) = bundle.and_then(|bundle| bundle.config_map_ref.as_ref()) {

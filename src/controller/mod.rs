@@ -27,4 +27,5 @@ mod triggers;
 mod watches;
 pub mod webhook;
 
+pub use context::Settings;
 pub use run::{Operator, RunError, run};

@@ -147,11 +147,8 @@ impl Operator {
         let (trail, writer) = Trail::new(self.client.clone(), self.audit, &reporting_instance());
         let writer = tokio::spawn(writer);
         let grace = self.shutdown_grace;
-        let scopes: Vec<Option<String>> = if self.namespaces.is_empty() {
-            vec![None]
-        } else {
-            self.namespaces.iter().cloned().map(Some).collect()
-        };
+        let scopes: Vec<Option<String>> =
+            if self.namespaces.is_empty() { vec![None] } else { self.namespaces.iter().cloned().map(Some).collect() };
         let work = Work {
             client: self.client,
             settings: self.settings,
@@ -166,12 +163,12 @@ impl Operator {
         let pulse = liveness.pulse("runtime", PULSE * 3);
         let mut work = Box::pin(work.run(stopping.clone()));
         let mut beats = tokio::time::interval(PULSE);
-        let mut asked = stopping;
+        let mut asked = stopped(stopping);
         loop {
             tokio::select! {
                 () = &mut work => break,
                 _ = beats.tick() => pulse.beat(),
-                _ = asked.wait_for(|stop| *stop) => {
+                () = &mut asked => {
                     tracing::info!("stopping: passes under way may end within {} s", grace.as_secs());
                     if tokio::time::timeout(grace, &mut work).await.is_err() {
                         tracing::warn!("passes were still under way at the end of the grace period; their objects are looked at again at the next start");
@@ -204,10 +201,10 @@ struct Work {
 
 impl Work {
     async fn run(self, stopping: watch::Receiver<bool>) {
-        let mut asked = stopping.clone();
+        let mut asked = stopped(stopping.clone());
         tokio::select! {
             () = crds::wait_until_served(&self.client, &self.readiness) => {}
-            _ = asked.wait_for(|stop| *stop) => return,
+            () = &mut asked => return,
         }
         let triggers = Arc::new(Triggers::default());
         let (tenants, tenant_writers) = stores(&self.scopes);
@@ -249,15 +246,33 @@ impl Work {
         };
         for (scope, writer) in tenant_writers {
             let gate = gate("CognigyTenants", &scope);
-            tasks.spawn(watches::tenants(context.clone(), self.api(scope.as_deref()), self.watch.clone(), writer, gate));
+            tasks.spawn(watches::tenants(
+                context.clone(),
+                self.api(scope.as_deref()),
+                self.watch.clone(),
+                writer,
+                gate,
+            ));
         }
         for (scope, writer) in policy_writers {
             let gate = gate("RetryPolicies", &scope);
-            tasks.spawn(watches::policies(context.clone(), self.api(scope.as_deref()), self.watch.clone(), writer, gate));
+            tasks.spawn(watches::policies(
+                context.clone(),
+                self.api(scope.as_deref()),
+                self.watch.clone(),
+                writer,
+                gate,
+            ));
         }
         for (scope, writer) in webhook_writers {
             let gate = gate("CognigyWebhooks", &scope);
-            tasks.spawn(watches::webhooks(context.clone(), self.api(scope.as_deref()), self.watch.clone(), writer, gate));
+            tasks.spawn(watches::webhooks(
+                context.clone(),
+                self.api(scope.as_deref()),
+                self.watch.clone(),
+                writer,
+                gate,
+            ));
         }
         let all = watcher::Config::default();
         for (scope, writer) in secret_writers {
@@ -286,15 +301,33 @@ impl Work {
         };
         tokio::select! {
             () = filled => tracing::info!("all watches are in sync"),
-            _ = asked.wait_for(|stop| *stop) => return,
+            () = &mut asked => return,
         }
         self.started.open();
         let mut controllers = Vec::new();
         for (scope, (tenant_queue, policy_queue, webhook_queue)) in self.scopes.iter().zip(queues) {
             let stop = || stopped(stopping.clone());
-            controllers.push(self.control(tenants.store(scope.as_ref()), tenant_queue, stop(), tenant::reconcile, &context));
-            controllers.push(self.control(policies.store(scope.as_ref()), policy_queue, stop(), retry_policy::reconcile, &context));
-            controllers.push(self.control(webhooks.store(scope.as_ref()), webhook_queue, stop(), webhook::reconcile, &context));
+            controllers.push(self.control(
+                tenants.store(scope.as_ref()),
+                tenant_queue,
+                stop(),
+                tenant::reconcile,
+                &context,
+            ));
+            controllers.push(self.control(
+                policies.store(scope.as_ref()),
+                policy_queue,
+                stop(),
+                retry_policy::reconcile,
+                &context,
+            ));
+            controllers.push(self.control(
+                webhooks.store(scope.as_ref()),
+                webhook_queue,
+                stop(),
+                webhook::reconcile,
+                &context,
+            ));
         }
         futures::future::join_all(controllers).await;
         tasks.shutdown().await;
@@ -305,10 +338,7 @@ impl Work {
         K: Resource<Scope = NamespaceResourceScope>,
         K::DynamicType: Default,
     {
-        scope.map_or_else(
-            || Api::all(self.client.clone()),
-            |namespace| Api::namespaced(self.client.clone(), namespace),
-        )
+        scope.map_or_else(|| Api::all(self.client.clone()), |namespace| Api::namespaced(self.client.clone(), namespace))
     }
 
     /// Runs one controller until it is asked to stop and its passes have ended.

@@ -69,7 +69,10 @@ impl Triggers {
     }
 
     /// The queue of a namespace's webhooks.
-    pub fn webhook_queue(&self, namespace: Option<&str>) -> impl Stream<Item = ObjectRef<CognigyWebhook>> + Send + use<> {
+    pub fn webhook_queue(
+        &self,
+        namespace: Option<&str>,
+    ) -> impl Stream<Item = ObjectRef<CognigyWebhook>> + Send + use<> {
         self.webhooks.open(namespace)
     }
 
@@ -89,11 +92,7 @@ impl Triggers {
     }
 
     /// Asks for the passes of tenants and policies whose count of webhooks may be wrong, soon and together.
-    pub fn recount(
-        &self,
-        tenants: impl IntoIterator<Item = ObjectKey>,
-        policies: impl IntoIterator<Item = ObjectKey>,
-    ) {
+    pub fn recount(&self, tenants: impl IntoIterator<Item = ObjectKey>, policies: impl IntoIterator<Item = ObjectKey>) {
         let mut miscounted = self.miscounted.lock().unwrap_or_else(PoisonError::into_inner);
         miscounted.tenants.extend(tenants);
         miscounted.policies.extend(policies);

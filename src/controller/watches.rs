@@ -33,8 +33,13 @@ enum Change<'a, K> {
 
 /// Follows a kind for ever: fills its store, then tells of each change. A relist tells of what vanished meanwhile.
 /// `gate` opens when the store has been filled once.
-async fn follow<K>(api: Api<K>, config: watcher::Config, writer: Writer<K>, gate: Gate, mut tell: impl FnMut(Change<'_, K>))
-where
+async fn follow<K>(
+    api: Api<K>,
+    config: watcher::Config,
+    writer: Writer<K>,
+    gate: Gate,
+    mut tell: impl FnMut(Change<'_, K>),
+) where
     K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned + Send + Sync + 'static,
     K::DynamicType: Eq + Hash + Clone,
 {

@@ -132,9 +132,9 @@ async fn probe(connection: &mut Connection) {
     };
     let wait = match &error.kind {
         ErrorKind::Unauthorized | ErrorKind::Forbidden { .. } | ErrorKind::Rejected { .. } => REFUSED,
-        _ => error.retry_after().unwrap_or_else(|| {
-            backoff::after_failures(connection.failures + 1, FIRST_RETRY, REFUSED)
-        }),
+        _ => error
+            .retry_after()
+            .unwrap_or_else(|| backoff::after_failures(connection.failures + 1, FIRST_RETRY, REFUSED)),
     };
     connection.failures += 1;
     connection.next_probe = Some(Instant::now() + wait);
@@ -166,9 +166,10 @@ async fn write(
 ) -> Result<(), PassError> {
     let key = ObjectKey::of(tenant);
     let users = context.index.webhooks_of_tenant(&key);
-    let ready = users.iter().filter_map(|user| context.webhooks.get(user)).filter(|webhook| {
-        webhook.status.as_ref().is_some_and(|status| is_ready(&status.conditions))
-    });
+    let ready = users
+        .iter()
+        .filter_map(|user| context.webhooks.get(user))
+        .filter(|webhook| webhook.status.as_ref().is_some_and(|status| is_ready(&status.conditions)));
     let counts = (users.len(), ready.count());
     let status = status::status(tenant, connection, verdict, counts, jiff::Timestamp::now());
     let before = tenant.status.as_ref();

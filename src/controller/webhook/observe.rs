@@ -3,7 +3,10 @@
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use k8s_openapi::api::core::v1::Namespace;
-use kube::{Api, ResourceExt as _, core::{Selector, SelectorExt as _}};
+use kube::{
+    Api, ResourceExt as _,
+    core::{Selector, SelectorExt as _},
+};
 
 use super::world::{Adoption, Desired, Farewell};
 use crate::{
@@ -182,11 +185,9 @@ fn conflict(webhook: &CognigyWebhook, tenant: &ObjectKey, context: &Context) -> 
         .min_by_key(|rival| age(rival));
     match winner {
         None => Ok(()),
-        Some(winner) => Err(Failure::NameConflict {
-            winner: ObjectKey::of(&*winner).to_string(),
-            name,
-            tenant: tenant.to_string(),
-        }),
+        Some(winner) => {
+            Err(Failure::NameConflict { winner: ObjectKey::of(&*winner).to_string(), name, tenant: tenant.to_string() })
+        }
     }
 }
 
