@@ -35,8 +35,7 @@ pub async fn reconcile(tenant: Arc<CognigyTenant>, context: Arc<Context>) -> Res
     let key = ObjectKey::of(&*tenant);
     let api: Api<CognigyTenant> = Api::namespaced(context.client.clone(), &key.namespace);
     let Some(tenant) = context.fresh(&api, tenant).await? else { return Ok(Action::await_change()) };
-    let users = context.index.webhooks_of_tenant(&key);
-    if tenant.metadata.deletion_timestamp.is_some() && users.is_empty() {
+    if tenant.metadata.deletion_timestamp.is_some() && context.index.webhooks_of_tenant(&key).is_empty() {
         context.sessions.forget(&key);
         metadata::remove_finalizer(&api, &*tenant, FINALIZER).await?;
         return Ok(Action::await_change());
@@ -51,7 +50,8 @@ pub async fn reconcile(tenant: Arc<CognigyTenant>, context: Arc<Context>) -> Res
     let retry = next_pass(&tenant, &connection);
     let new_spec = tenant.status.as_ref().and_then(|status| status.observed_generation) != tenant.metadata.generation;
     if context.sessions.put(&key, connection.clone()) || new_spec {
-        context.triggers.webhooks(users);
+        // Listed only now: a webhook that came while the connection was made found nothing and waits for this.
+        context.triggers.webhooks(context.index.webhooks_of_tenant(&key));
     }
     write(&tenant, &connection, &verdict, &context, &api).await?;
     Ok(retry)
