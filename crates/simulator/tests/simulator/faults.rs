@@ -198,3 +198,19 @@ async fn a_lost_answer_is_lost_on_a_used_connection_and_on_http_2_as_well() {
         assert_eq!(client.sim.count(Route::ListIntegrations), 2, "nothing was repeated in secret");
     }
 }
+
+#[tokio::test]
+async fn somebody_else_may_change_or_delete_the_object_just_before_a_write() {
+    let client = started().await;
+    let id = client.registered().await;
+    let read = client.webhook(&id).await;
+    client.sim.fault(Fault::on(Route::PutWebhook).times(1).change_behind(json!({"tags": ["theirs"]})));
+    assert_eq!(client.put_webhook(&id, &read.etag(), &read.json()).await.status, 409);
+    let again = client.webhook(&id).await;
+    assert_eq!(again.json()["tags"], json!(["theirs"]));
+    assert_eq!(client.put_webhook(&id, &again.etag(), &again.json()).await.status, 200);
+
+    client.sim.fault(Fault::on(Route::PutWebhook).times(1).delete_behind());
+    assert_eq!(client.put_webhook(&id, "\"any\"", &again.json()).await.status, 404);
+    assert!(!client.sim.history().last().unwrap().by_api);
+}
