@@ -101,7 +101,7 @@ impl Fixture {
             burst: 1000,
             max_concurrent_requests: 64,
             request_timeout: Duration::from_secs(20),
-            breaker: BreakerConfig { failure_threshold: 100, open: Duration::from_secs(600) },
+            breaker: BreakerConfig { failure_threshold: 100, open: Duration::from_mins(10) },
             concurrency: Concurrency::IfMatch,
         }
     }
