@@ -25,7 +25,7 @@ pub struct Reading {
     pub fingerprint: String,
 }
 
-/// Reads the tenant's Secrets and ConfigMap, once each.
+/// Reads the tenant's Secrets and `ConfigMap`, once each.
 pub async fn read(tenant: &CognigyTenant, context: &Context) -> Result<Reading, Failure> {
     let key = ObjectKey::of(tenant);
     let spec = &tenant.spec;

@@ -178,7 +178,7 @@ impl<'a> Pass<'a> {
         self.book.registered(&integration.id, wished.version, active);
         self.note_secret_versions();
         self.book.webhook = Webhook::from_integration_answer(&integration);
-        self.book.tag = answer.etag.clone();
+        self.book.tag.clone_from(&answer.etag);
         let tagged = self.book.webhook.is_some();
         self.world.target = Target::Known(Known {
             seen: true,
