@@ -53,6 +53,11 @@ pub async fn reconcile(tenant: Arc<CognigyTenant>, context: Arc<Context>) -> Res
         // Listed only now: a webhook that came while the connection was made found nothing and waits for this.
         context.triggers.webhooks(context.index.webhooks_of_tenant(&key));
     }
+    if context.tenants.get(&key).is_none() {
+        // It vanished meanwhile, and its connection was forgotten before this pass put it back.
+        context.sessions.forget(&key);
+        return Ok(Action::await_change());
+    }
     write(&tenant, &connection, &verdict, &context, &api).await?;
     Ok(retry)
 }
