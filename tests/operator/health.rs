@@ -41,6 +41,13 @@ async fn a_failing_health_check_keeps_the_webhook_inactive_until_it_passes() {
         assert_eq!(world.event_count("orders", "HealthCheckFailed").await, 1, "an equal failure is no news");
         assert_eq!(world.count(Route::CreateIntegration), 1);
 
+        // A restart looks again at once, and has nothing new to tell.
+        let checked = world.callback("orders").requests().len();
+        world.stop_operator().await;
+        world.start_operator().await;
+        world.until_sim("a check", |state| state.callback_requests("orders").len() > checked + 1).await;
+        assert_eq!(world.event_count("orders", "HealthCheckFailed").await, 1, "a restart is no news");
+
         world.callback("orders").answer(Answer::status(500));
         world
             .until("orders", |webhook: &CognigyWebhook| {
@@ -50,7 +57,8 @@ async fn a_failing_health_check_keeps_the_webhook_inactive_until_it_passes() {
                 })
             })
             .await;
-        world.eventually("another cause is news", async || world.event_count("orders", "HealthCheckFailed").await == 2)
+        world
+            .eventually("another cause is news", async || world.event_count("orders", "HealthCheckFailed").await == 2)
             .await;
 
         world.callback("orders").answer(Answer::ok());
@@ -93,7 +101,10 @@ async fn a_certificate_of_an_unknown_issuer_is_named_as_the_cause() {
         let webhook = failing(world, json!({"url": url, "retryPolicyRef": {"name": "quick"}})).await;
         assert!(message(&webhook).contains("unknown issuer"), "{}", message(&webhook));
         assert!(world.until_event("orders", "HealthCheckFailed").await.contains("unknown issuer"));
-        assert!(world.callback("orders").requests().is_empty(), "nothing is sent over a connection that is not trusted");
+        assert!(
+            world.callback("orders").requests().is_empty(),
+            "nothing is sent over a connection that is not trusted"
+        );
         // Another URL starts afresh.
         world.webhook("orders", json!({"retryPolicyRef": {"name": "quick"}})).await;
         world.until_reason("orders", "Active").await;
