@@ -121,7 +121,9 @@ async fn what_is_only_observed_is_not_registered_either() {
         assert_eq!(true_conditions(&webhook), Vec::<&str>::new());
         assert!(!world.requests().iter().any(is_write));
         // Registered by somebody else, it is watched over.
-        world.add_integration(json!({"name": "orders", "version": 1, "url": world.callback_url("orders"), "enabled": true}));
+        world.add_integration(
+            json!({"name": "orders", "version": 1, "url": world.callback_url("orders"), "enabled": true}),
+        );
         world.annotate("orders", "cognigy.io/reconcile-requested-at", "now").await;
         world.until_reason("orders", "Observing").await;
         assert!(!world.requests().iter().any(is_write));

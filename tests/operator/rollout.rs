@@ -47,14 +47,8 @@ async fn a_new_version_comes_up_before_the_old_one_goes_down() {
         assert_eq!(status.versions, [KeptVersion { version: 1, webhook_id: old.id, state: State::Inactive }]);
         world.until_event("orders", "Deactivated").await;
         let events = world.events("orders").await;
-        let expected = [
-            "Registered",
-            "VersionDeprecated",
-            "RetryPolicyApplied",
-            "HealthCheckPassed",
-            "Activated",
-            "Deactivated",
-        ];
+        let expected =
+            ["Registered", "VersionDeprecated", "RetryPolicyApplied", "HealthCheckPassed", "Activated", "Deactivated"];
         assert_eq!(reasons(&events)[4..], expected);
         assert!(events.iter().any(|(reason, note)| reason == "VersionDeprecated" && note.contains("version 1")));
     })
@@ -71,7 +65,10 @@ async fn a_new_version_that_is_not_healthy_leaves_the_old_one_serving() {
         assert_eq!(world.active_versions("orders"), [1]);
         let status = webhook.status.unwrap();
         assert_eq!((status.version, status.state), (Some(2), Some(State::Inactive)));
-        assert_eq!(status.versions.iter().map(|kept| (kept.version, kept.state)).collect::<Vec<_>>(), [(1, State::Active)]);
+        assert_eq!(
+            status.versions.iter().map(|kept| (kept.version, kept.state)).collect::<Vec<_>>(),
+            [(1, State::Active)]
+        );
         // Thought better of: the old version never stopped.
         world.callback("orders").answer(cognigy_simulator::Answer::ok());
         version(world, 1, json!({})).await;

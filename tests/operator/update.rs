@@ -89,7 +89,8 @@ async fn a_webhook_is_switched_off_and_on_again() {
 async fn a_rotated_secret_is_written_at_once_and_only_for_its_users() {
     world(Options::default(), async |world| {
         world.secret("orders-hook", &[("api-key", "first-value-1")]).await;
-        let headers = json!({"headersFrom": [{"name": "X-Api-Key", "secretKeyRef": {"name": "orders-hook", "key": "api-key"}}]});
+        let headers =
+            json!({"headersFrom": [{"name": "X-Api-Key", "secretKeyRef": {"name": "orders-hook", "key": "api-key"}}]});
         live(world, headers).await;
         world.webhook("others", json!({})).await;
         world.until_reason("others", "Active").await;

@@ -250,7 +250,9 @@ impl<'a> Pass<'a> {
         let id = self.id()?;
         if self.world.ours {
             let (name, version) = (self.object.registered_name(), self.version);
-            let note = format!("registered {name} version {version} as {id}: an earlier try whose answer was lost had got through");
+            let note = format!(
+                "registered {name} version {version} as {id}: an earlier try whose answer was lost had got through"
+            );
             return self.tell_registered(note, None).await;
         }
         let state = if active { "active, and stays so" } else { "inactive" };
