@@ -54,8 +54,13 @@ pub async fn reconcile(tenant: Arc<CognigyTenant>, context: Arc<Context>) -> Res
         context.metrics.rate_limit(&host, Some(rate.into()));
     }
     if context.sessions.put(&key, connection.clone()) || new_spec {
-        // Asked for only now: a webhook that came while the connection was being made found none and waits.
+        // Listed only now: a webhook that came while the connection was made found nothing and waits for this.
         context.triggers.webhooks(context.index.webhooks_of_tenant(&key));
+    }
+    if context.tenants.get(&key).is_none() {
+        // It vanished meanwhile, and its connection was forgotten before this pass put it back.
+        context.sessions.forget(&key);
+        return Ok(Action::await_change());
     }
     write(&tenant, &connection, &verdict, &context, &api).await?;
     Ok(retry)

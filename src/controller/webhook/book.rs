@@ -19,15 +19,12 @@ pub struct Book {
     pub webhook: Option<Webhook>,
     /// The entity tag that is known to be current.
     pub tag: Option<ETag>,
-    /// A version that was kept is wished for again.
-    pub rolled_back: bool,
 }
 
 impl Book {
     /// Opens the books for a version: another version's entry moves to the older ones, a kept one comes back.
     pub fn open(status: Option<&CognigyWebhookStatus>, version: i32) -> Self {
         let mut status = status.cloned().unwrap_or_default();
-        let mut rolled_back = false;
         if status.webhook_id.is_some() && status.version != Some(version) {
             if let (Some(webhook_id), Some(version)) = (status.webhook_id.take(), status.version.take()) {
                 let state = status.state.take().unwrap_or(State::Inactive);
@@ -37,14 +34,13 @@ impl Book {
             status.retry_policy = None;
             status.health = None;
             if let Some(at) = status.versions.iter().position(|kept| kept.version == version) {
-                rolled_back = true;
                 let kept = status.versions.remove(at);
                 status.webhook_id = Some(kept.webhook_id);
                 status.version = Some(kept.version);
                 status.state = Some(kept.state);
             }
         }
-        Self { status, webhook: None, tag: None, rolled_back }
+        Self { status, webhook: None, tag: None }
     }
 
     /// The id of the desired version.

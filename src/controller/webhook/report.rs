@@ -178,8 +178,10 @@ impl<'a> Report<'a> {
                 let schedule = observe::schedule(self.webhook, self.context);
                 let before = self.change.as_deref().and_then(|change| change::failure(self.webhook, change));
                 let mut failure = before.unwrap_or_default();
-                failure.attempts += 1;
-                let tries = u32::try_from(failure.attempts).unwrap_or(u32::MAX);
+                // What is tried at a resync after the attempts are used up is no further attempt, and no news.
+                let made = u32::try_from(failure.attempts).unwrap_or_default();
+                let tries = (made + 1).min(schedule.max_retries + 1);
+                failure.attempts = i32::try_from(tries).unwrap_or(i32::MAX);
                 let exhausted = tries > schedule.max_retries;
                 let wait = if exhausted { resync } else { schedule.delay_before(tries, Jitter::new(rand::random())) };
                 let now = Timestamp::now();
