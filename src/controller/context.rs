@@ -39,7 +39,7 @@ pub struct Context {
     /// The metadata of the Secrets, as watched; their data is read on use and never kept.
     pub secrets: Cache<PartialObjectMeta<Secret>>,
     /// Who uses what.
-    pub index: Arc<Index>,
+    pub index: Index,
     /// The tenants' connections.
     pub sessions: Sessions,
     /// The rate limits, one for each host and port.

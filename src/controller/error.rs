@@ -39,7 +39,7 @@ pub enum Failure {
         /// The webhook's namespace.
         namespace: String,
     },
-    /// A Secret or ConfigMap, or a key of it, is missing or unusable.
+    /// A Secret or `ConfigMap`, or a key of it, is missing or unusable.
     #[error(transparent)]
     Source(#[from] SecretError),
     /// `spec.retryPolicyRef` names no object.
@@ -60,7 +60,9 @@ pub enum Failure {
     #[error("{0}; it is checked again until it passes")]
     HealthCheckFailed(String),
     /// An older resource registers the same name with the same tenant.
-    #[error("{winner} is older and registers the same name {name:?} with tenant {tenant}; rename or delete one of them")]
+    #[error(
+        "{winner} is older and registers the same name {name:?} with tenant {tenant}; rename or delete one of them"
+    )]
     NameConflict {
         /// `namespace/name` of the older one.
         winner: String,
@@ -126,9 +128,7 @@ impl Failure {
     pub fn disposition(&self) -> Disposition {
         let of = |reason, event, class| Disposition { reason, event, class, retry_after: None };
         match self {
-            Self::TenantNotFound(_) => {
-                of(Reason::TenantNotFound, Some(EventReason::TenantNotFound), Class::Waiting)
-            }
+            Self::TenantNotFound(_) => of(Reason::TenantNotFound, Some(EventReason::TenantNotFound), Class::Waiting),
             Self::TenantNotReady { .. } => of(Reason::TenantNotReady, None, Class::Tenant),
             Self::TenantNotAllowed { .. } => {
                 of(Reason::TenantNotAllowed, Some(EventReason::TenantNotAllowed), Class::User)
@@ -165,7 +165,9 @@ impl Failure {
     pub fn message(&self) -> String {
         match self {
             Self::Api(error) => error.to_string(),
-            Self::DeletionBlocked(cause) => Self::DeletionBlocked(Box::new(Self::InvalidSpec(cause.message()))).to_string(),
+            Self::DeletionBlocked(cause) => {
+                Self::DeletionBlocked(Box::new(Self::InvalidSpec(cause.message()))).to_string()
+            }
             other => other.to_string(),
         }
     }

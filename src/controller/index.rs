@@ -1,5 +1,5 @@
 //! Who uses what: from a tenant, a policy, a Secret or a registered name to the webhooks, and from a Secret or a
-//! ConfigMap to the tenants.
+//! `ConfigMap` to the tenants.
 //!
 //! Kept in step with the watches, so that a change reaches the resources that use the changed object, and only those,
 //! without reading every resource.
@@ -146,7 +146,7 @@ impl Index {
         self.lock().uses.keys().cloned().collect()
     }
 
-    /// Takes a tenant's Secrets and ConfigMaps in, or their change.
+    /// Takes a tenant's Secrets and `ConfigMap`s in, or their change.
     pub fn record_tenant(&self, tenant: &CognigyTenant) {
         let key = ObjectKey::of(tenant);
         let within = |name: &str| ObjectKey::new(&*key.namespace, name);
@@ -159,9 +159,10 @@ impl Index {
         let bundle = tenant.spec.ca_bundle.as_ref();
         let mut inner = self.lock();
         inner.forget_tenant(&key);
-        for secret in credentials.into_iter().chain(
-            bundle.and_then(|bundle| bundle.secret_ref.as_ref()).map(|reference| within(&reference.name)),
-        ) {
+        for secret in credentials
+            .into_iter()
+            .chain(bundle.and_then(|bundle| bundle.secret_ref.as_ref()).map(|reference| within(&reference.name)))
+        {
             insert(&mut inner.tenants_by_secret, secret, &key);
         }
         if let Some(reference) = bundle.and_then(|bundle| bundle.config_map_ref.as_ref()) {
@@ -199,7 +200,7 @@ impl Index {
         self.lock().tenants_by_secret.get(secret).cloned().unwrap_or_default()
     }
 
-    /// The tenants that read a ConfigMap.
+    /// The tenants that read a `ConfigMap`.
     pub fn tenants_of_config_map(&self, config_map: &ObjectKey) -> BTreeSet<ObjectKey> {
         self.lock().tenants_by_config_map.get(config_map).cloned().unwrap_or_default()
     }

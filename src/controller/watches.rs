@@ -33,8 +33,13 @@ enum Change<'a, K> {
 
 /// Follows a kind for ever: fills its store, then tells of each change. A relist tells of what vanished meanwhile.
 /// `gate` opens when the store has been filled once.
-async fn follow<K>(api: Api<K>, config: watcher::Config, writer: Writer<K>, gate: Gate, mut tell: impl FnMut(Change<'_, K>))
-where
+async fn follow<K>(
+    api: Api<K>,
+    config: watcher::Config,
+    writer: Writer<K>,
+    gate: Gate,
+    mut tell: impl FnMut(Change<'_, K>),
+) where
     K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned + Send + Sync + 'static,
     K::DynamicType: Eq + Hash + Clone,
 {
@@ -95,10 +100,10 @@ pub async fn webhooks(
                 let key = ObjectKey::of(webhook);
                 let affected = context.index.record_webhook(webhook);
                 let ready = webhook.status.as_ref().is_some_and(|status| is_ready(&status.conditions));
-                if states.changed(&key, format!("{}/{ready}", webhook.uid().unwrap_or_default())) {
+                if states.changed(&key, &format!("{}/{ready}", webhook.uid().unwrap_or_default())) {
                     context.triggers.recount([webhook.tenant_key()], []);
                 }
-                if wishes.changed(&key, wish(webhook)) {
+                if wishes.changed(&key, &wish(webhook)) {
                     context.triggers.webhooks([key]);
                 }
                 affected
@@ -132,7 +137,7 @@ pub async fn tenants(
         Change::Applied(tenant) => {
             let key = ObjectKey::of(tenant);
             context.index.record_tenant(tenant);
-            if wishes.changed(&key, wish(tenant)) {
+            if wishes.changed(&key, &wish(tenant)) {
                 context.triggers.tenant(key);
             }
         }
@@ -161,7 +166,7 @@ pub async fn policies(
         let key = match change {
             Change::Applied(policy) => {
                 let key = ObjectKey::of(policy);
-                if !wishes.changed(&key, wish(policy)) {
+                if !wishes.changed(&key, &wish(policy)) {
                     return;
                 }
                 context.triggers.policy(key.clone());
@@ -178,10 +183,9 @@ pub async fn policies(
     .await;
 }
 
-/// Follows the metadata of Secrets or ConfigMaps: whoever reads a changed one looks again at once.
+/// Follows the metadata of Secrets or `ConfigMap`s: whoever reads a changed one looks again at once.
 pub async fn sources<K>(
     api: Api<PartialObjectMeta<K>>,
-    config: watcher::Config,
     writer: Writer<PartialObjectMeta<K>>,
     gate: Gate,
     mut concern: impl FnMut(&ObjectKey),
@@ -189,10 +193,10 @@ pub async fn sources<K>(
     K: Resource<DynamicType = ()> + Clone + Debug + Send + Sync + 'static,
 {
     let mut versions = Seen::default();
-    follow(api, config, writer, gate, move |change| match change {
+    follow(api, watcher::Config::default(), writer, gate, move |change| match change {
         Change::Applied(source) => {
             let key = ObjectKey::of(source);
-            if versions.changed(&key, source.resource_version().unwrap_or_default()) {
+            if versions.changed(&key, &source.resource_version().unwrap_or_default()) {
                 concern(&key);
             }
         }

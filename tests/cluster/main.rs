@@ -8,7 +8,7 @@ use std::{
 };
 
 use cognigy_operator::{
-    api::{self, tenant::AuthKind, CognigyTenant, CognigyTenantStatus, event::EventReason},
+    api::{self, CognigyTenant, CognigyTenantStatus, event::EventReason, tenant::AuthKind},
     cluster::{
         audit::{AuditSink, Fact, Trail},
         crds, metadata,

@@ -4,7 +4,7 @@ use axum::{
     Json, Router,
     extract::{Path, State},
     http::StatusCode,
-    response::IntoResponse,
+    response::{IntoResponse, NoContent},
     routing::{delete, get, patch, put},
 };
 use serde::Deserialize;
@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use crate::{Answer, BotWebhook, Certificate, Credentials, Fault, FaultId, Handle};
 
-type Status = Result<StatusCode, StatusCode>;
+type Status = Result<NoContent, StatusCode>;
 
 /// All admin routes.
 pub(crate) fn router(handle: Handle) -> Router {
@@ -20,10 +20,19 @@ pub(crate) fn router(handle: Handle) -> Router {
         .route("/_sim", get(overview))
         .route("/_sim/", get(overview))
         .route("/_sim/ca.pem", get(async |State(sim): State<Handle>| sim.ca_pem()))
-        .route("/_sim/log", get(log).delete(async |State(sim): State<Handle>| done(sim.clear_log())))
+        .route(
+            "/_sim/log",
+            get(log).delete(async |State(sim): State<Handle>| {
+                sim.clear_log();
+                NoContent
+            }),
+        )
         .route(
             "/_sim/faults",
-            get(faults).post(add_fault).delete(async |State(sim): State<Handle>| done(sim.clear_faults())),
+            get(faults).post(add_fault).delete(async |State(sim): State<Handle>| {
+                sim.clear_faults();
+                NoContent
+            }),
         )
         .route("/_sim/faults/{id}", delete(remove_fault))
         .route("/_sim/integrations", get(integrations).post(add_integration))
@@ -34,19 +43,20 @@ pub(crate) fn router(handle: Handle) -> Router {
         .route("/_sim/callbacks/{name}", get(callback).put(program_callback))
         .route("/_sim/sinks/{name}", get(sink).put(program_sink))
         .route("/_sim/budget", put(budget))
-        .route("/_sim/tokens", delete(async |State(sim): State<Handle>| done(sim.expire_tokens())))
+        .route(
+            "/_sim/tokens",
+            delete(async |State(sim): State<Handle>| {
+                sim.expire_tokens();
+                NoContent
+            }),
+        )
         .route("/_sim/scopes", put(scopes))
         .route("/_sim/credentials", put(credentials))
         .with_state(handle)
 }
 
-#[allow(clippy::needless_pass_by_value, reason = "reads as: do this, then answer 204")]
-fn done((): ()) -> StatusCode {
-    StatusCode::NO_CONTENT
-}
-
 fn found(was_there: bool) -> Status {
-    if was_there { Ok(StatusCode::NO_CONTENT) } else { Err(StatusCode::NOT_FOUND) }
+    if was_there { Ok(NoContent) } else { Err(StatusCode::NOT_FOUND) }
 }
 
 /// Where everything is: also the line that the program prints when it is ready.
@@ -132,10 +142,16 @@ async fn program_callback(
     State(sim): State<Handle>,
     Path(name): Path<String>,
     Json(program): Json<Program>,
-) -> StatusCode {
+) -> NoContent {
     match program {
-        Program::Standing(answer) => done(sim.callback(&name).answer(answer)),
-        Program::Sequence(answers) => done(sim.callback(&name).answers(answers)),
+        Program::Standing(answer) => {
+            sim.callback(&name).answer(answer);
+            NoContent
+        }
+        Program::Sequence(answers) => {
+            sim.callback(&name).answers(answers);
+            NoContent
+        }
     }
 }
 
@@ -143,20 +159,28 @@ async fn sink(State(sim): State<Handle>, Path(name): Path<String>) -> impl IntoR
     Json(sim.sink(&name).messages())
 }
 
-async fn program_sink(State(sim): State<Handle>, Path(name): Path<String>, Json(program): Json<Program>) -> StatusCode {
+async fn program_sink(State(sim): State<Handle>, Path(name): Path<String>, Json(program): Json<Program>) -> NoContent {
     match program {
-        Program::Standing(answer) => done(sim.sink(&name).answer(answer)),
-        Program::Sequence(answers) => done(sim.sink(&name).answers(answers)),
+        Program::Standing(answer) => {
+            sim.sink(&name).answer(answer);
+            NoContent
+        }
+        Program::Sequence(answers) => {
+            sim.sink(&name).answers(answers);
+            NoContent
+        }
     }
 }
 
 /// A number of requests, or null for no limit.
-async fn budget(State(sim): State<Handle>, Json(requests): Json<Option<u32>>) -> StatusCode {
-    done(sim.set_budget(requests))
+async fn budget(State(sim): State<Handle>, Json(requests): Json<Option<u32>>) -> NoContent {
+    sim.set_budget(requests);
+    NoContent
 }
 
-async fn scopes(State(sim): State<Handle>, Json(scopes): Json<Vec<String>>) -> StatusCode {
-    done(sim.set_granted_scopes(scopes.iter().map(String::as_str)))
+async fn scopes(State(sim): State<Handle>, Json(scopes): Json<Vec<String>>) -> NoContent {
+    sim.set_granted_scopes(scopes.iter().map(String::as_str));
+    NoContent
 }
 
 /// New credentials; what is left out stays.
@@ -169,12 +193,13 @@ struct Rotation {
     bearer_token: Option<String>,
 }
 
-async fn credentials(State(sim): State<Handle>, Json(new): Json<Rotation>) -> StatusCode {
+async fn credentials(State(sim): State<Handle>, Json(new): Json<Rotation>) -> NoContent {
     let old = sim.credentials();
-    done(sim.set_credentials(Credentials {
+    sim.set_credentials(Credentials {
         client_id: new.client_id.unwrap_or(old.client_id),
         client_secret: new.client_secret.unwrap_or(old.client_secret),
         api_key: new.api_key.unwrap_or(old.api_key),
         bearer_token: new.bearer_token.unwrap_or(old.bearer_token),
-    }))
+    });
+    NoContent
 }

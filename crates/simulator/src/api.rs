@@ -14,6 +14,7 @@ use crate::{
     routes::{self, Call},
     shared::Shared,
     state::State,
+    store::Cause,
 };
 
 /// A request that was let in.
@@ -111,18 +112,35 @@ fn answer(state: &mut State, arrival: &Arrival) -> Reply {
     routes::answer(state, &arrival.found, &call)
 }
 
+/// What somebody else does to the object of a request, in the same moment.
+fn meddle(state: &mut State, arrival: &Arrival, effect: &Effect) {
+    let Match::Route(_, ids) = &arrival.found else { return };
+    let Some(id) = ids.last() else { return };
+    let cause = Cause { seq: arrival.seq, by_api: false };
+    match effect {
+        Effect::ChangeBehind(patch) => _ = state.store.merge(id, patch, cause),
+        Effect::DeleteBehind => _ = state.store.remove(id, cause),
+        _ => {}
+    }
+}
+
 /// Does what a fault says; the second part is whether the body is to be cut.
 async fn spoil(shared: &Shared, arrival: &Arrival, id: FaultId, fault: &Fault) -> Result<(Reply, bool), Lost> {
     if !fault.after_commit {
         pause(fault.delay_ms).await;
     }
-    let reply = fault.lets_work().then(|| shared.change(|state| answer(state, arrival)));
+    let reply = fault.lets_work().then(|| {
+        shared.change(|state| {
+            meddle(state, arrival, &fault.effect);
+            answer(state, arrival)
+        })
+    });
     if fault.after_commit {
         pause(fault.delay_ms).await;
     }
     let reply = reply.unwrap_or_else(|| Reply::empty(200));
     match &fault.effect {
-        Effect::None => Ok((reply, false)),
+        Effect::None | Effect::ChangeBehind(_) | Effect::DeleteBehind => Ok((reply, false)),
         Effect::CutBody => Ok((reply, true)),
         Effect::LoseConnection => Err(Lost),
         Effect::Hang => {

@@ -60,6 +60,11 @@ pub enum Effect {
     MalformedJson,
     /// The request does its work, but the answer's body is other JSON of at least this many bytes.
     HugeBody(usize),
+    /// Somebody else merges this into the object that the request is for (as [`crate::Handle::change_behind`]) just before the
+    /// request does its work: a write under `If-Match` then meets a conflict, whatever its timing.
+    ChangeBehind(Value),
+    /// Somebody else deletes the object that the request is for, just before.
+    DeleteBehind,
 }
 
 /// One rule. Rules are tried in the order in which they were added; the first that meets a request acts on it.
@@ -241,10 +246,23 @@ impl Fault {
         self
     }
 
+    /// Somebody else changes the object just before the request does its work.
+    #[must_use]
+    pub fn change_behind(mut self, patch: Value) -> Self {
+        self.effect = Effect::ChangeBehind(patch);
+        self
+    }
+
+    /// Somebody else deletes the object just before the request does its work.
+    #[must_use]
+    pub fn delete_behind(mut self) -> Self {
+        self.effect = Effect::DeleteBehind;
+        self
+    }
+
     /// Whether the request does its work in spite of the fault.
     pub(crate) fn lets_work(&self) -> bool {
-        self.after_commit
-            || matches!(self.effect, Effect::None | Effect::CutBody | Effect::MalformedJson | Effect::HugeBody(_))
+        self.after_commit || !matches!(self.effect, Effect::Status { .. } | Effect::Hang | Effect::LoseConnection)
     }
 
     fn meets(&self, route: Option<Route>, method: &str, path: &str) -> bool {

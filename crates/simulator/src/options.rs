@@ -328,7 +328,7 @@ impl Default for Options {
             api_key_header: "X-API-Key".into(),
             extra_token_path: Some("/auth/oauth2/token".into()),
             client_authentication: ClientAuthentication::Both,
-            token_lifetime: Duration::from_secs(3600),
+            token_lifetime: Duration::from_hours(1),
             expires_in: true,
             granted_scopes: ALL_SCOPES.map(String::from).to_vec(),
             refuse_excess_scopes: false,

@@ -1,7 +1,7 @@
 //! Starting and ending a simulator.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, btree_map::Entry},
     net::SocketAddr,
     ops::Deref,
     path::PathBuf,
@@ -190,9 +190,9 @@ impl Opening<'_> {
         }
         endpoints.https = Some(main);
         for kind in Certificate::ALL {
-            if !endpoints.certificates.contains_key(&kind) {
+            if let Entry::Vacant(place) = endpoints.certificates.entry(kind) {
                 let (url, listener) = self.open(0, transport(kind, TlsVersions::Both)?).await?;
-                endpoints.certificates.insert(kind, url);
+                place.insert(url);
                 listeners.push(listener);
             }
         }
@@ -209,15 +209,12 @@ async fn bind(address: SocketAddr) -> Result<TcpListener, Error> {
 
 fn write_ca(options: &Options, pem: &str) -> Result<(PathBuf, Option<TempDir>), Error> {
     let failed = |path: PathBuf| |source| Error::CaFile { path, source };
-    let (path, folder) = match &options.tls.ca_file {
-        Some(path) => (path.clone(), None),
-        None => {
-            let folder = tempfile::Builder::new()
-                .prefix("cognigy-simulator-")
-                .tempdir()
-                .map_err(failed(std::env::temp_dir()))?;
-            (folder.path().join("ca.pem"), Some(folder))
-        }
+    let (path, folder) = if let Some(path) = &options.tls.ca_file {
+        (path.clone(), None)
+    } else {
+        let folder = tempfile::Builder::new().prefix("cognigy-simulator-").tempdir();
+        let folder = folder.map_err(failed(std::env::temp_dir()))?;
+        (folder.path().join("ca.pem"), Some(folder))
     };
     if options.tls.enabled {
         std::fs::write(&path, pem).map_err(failed(path.clone()))?;

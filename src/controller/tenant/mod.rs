@@ -26,7 +26,7 @@ use crate::{
 };
 
 /// Refused credentials are tried again this often, however many webhooks wait.
-const REFUSED: Duration = Duration::from_secs(60);
+const REFUSED: Duration = Duration::from_mins(1);
 /// An installation that cannot be reached is tried again after this long, then less and less often.
 const FIRST_RETRY: Duration = Duration::from_secs(2);
 
@@ -41,10 +41,10 @@ pub async fn reconcile(tenant: Arc<CognigyTenant>, context: Arc<Context>) -> Res
         metadata::remove_finalizer(&api, &*tenant, FINALIZER).await?;
         return Ok(Action::await_change());
     }
-    if tenant.metadata.deletion_timestamp.is_none() {
-        if let Some(written) = metadata::add_finalizer(&api, &*tenant, FINALIZER).await? {
-            context.wrote(&written);
-        }
+    if tenant.metadata.deletion_timestamp.is_none()
+        && let Some(written) = metadata::add_finalizer(&api, &*tenant, FINALIZER).await?
+    {
+        context.wrote(&written);
     }
     let connection = connect(&tenant, &key, &context, &api).await?;
     let verdict = status::verdict(&tenant, &connection);
@@ -121,20 +121,17 @@ async fn connect(
 /// One cheap call decides whether the connection works.
 async fn probe(connection: &mut Connection) {
     let Some(session) = connection.session.clone() else { return };
-    let error = match session.probe().await {
-        Ok(_) => {
-            connection.state = State::Ready;
-            connection.next_probe = None;
-            connection.failures = 0;
-            return;
-        }
-        Err(error) => error,
+    let Err(error) = session.probe().await else {
+        connection.state = State::Ready;
+        connection.next_probe = None;
+        connection.failures = 0;
+        return;
     };
     let wait = match &error.kind {
         ErrorKind::Unauthorized | ErrorKind::Forbidden { .. } | ErrorKind::Rejected { .. } => REFUSED,
-        _ => error.retry_after().unwrap_or_else(|| {
-            backoff::after_failures(connection.failures + 1, FIRST_RETRY, REFUSED)
-        }),
+        _ => error
+            .retry_after()
+            .unwrap_or_else(|| backoff::after_failures(connection.failures + 1, FIRST_RETRY, REFUSED)),
     };
     connection.failures += 1;
     connection.next_probe = Some(Instant::now() + wait);
@@ -166,9 +163,10 @@ async fn write(
 ) -> Result<(), PassError> {
     let key = ObjectKey::of(tenant);
     let users = context.index.webhooks_of_tenant(&key);
-    let ready = users.iter().filter_map(|user| context.webhooks.get(user)).filter(|webhook| {
-        webhook.status.as_ref().is_some_and(|status| is_ready(&status.conditions))
-    });
+    let ready = users
+        .iter()
+        .filter_map(|user| context.webhooks.get(user))
+        .filter(|webhook| webhook.status.as_ref().is_some_and(|status| is_ready(&status.conditions)));
     let counts = (users.len(), ready.count());
     let status = status::status(tenant, connection, verdict, counts, jiff::Timestamp::now());
     let before = tenant.status.as_ref();

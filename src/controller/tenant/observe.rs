@@ -25,7 +25,7 @@ pub struct Reading {
     pub fingerprint: String,
 }
 
-/// Reads the tenant's Secrets and ConfigMap, once each.
+/// Reads the tenant's Secrets and `ConfigMap`, once each.
 pub async fn read(tenant: &CognigyTenant, context: &Context) -> Result<Reading, Failure> {
     let key = ObjectKey::of(tenant);
     let spec = &tenant.spec;
@@ -62,7 +62,10 @@ pub async fn read(tenant: &CognigyTenant, context: &Context) -> Result<Reading, 
             let source = secret(&api_key.secret_ref.name).await?;
             versions.push(source.resource_version().to_owned());
             let header = HeaderName::try_from(&api_key.header).map_err(|_| {
-                Failure::InvalidSpec(format!("spec.auth.apiKey.header {:?} is not the name of an HTTP header", api_key.header))
+                Failure::InvalidSpec(format!(
+                    "spec.auth.apiKey.header {:?} is not the name of an HTTP header",
+                    api_key.header
+                ))
             })?;
             Auth::ApiKey { header, key: source.text(&api_key.secret_ref.key)? }
         }
@@ -104,7 +107,9 @@ pub async fn ca_bundle(tenant: &CognigyTenant, context: &Context) -> Result<Opti
         (Some(reference), None) => {
             (Source::config_map(&context.client, &namespace, &reference.name).await?, &reference.key)
         }
-        (None, Some(reference)) => (Source::secret(&context.client, &namespace, &reference.name).await?, &reference.key),
+        (None, Some(reference)) => {
+            (Source::secret(&context.client, &namespace, &reference.name).await?, &reference.key)
+        }
         _ => {
             let message = "spec.caBundle must have exactly one of configMapRef and secretRef";
             return Err(Failure::InvalidSpec(message.into()));
@@ -189,7 +194,9 @@ mod tests {
 
     #[test]
     fn link_local_and_metadata_addresses_are_refused_in_every_spelling() {
-        for text in ["https://169.254.169.254/", "https://0xA9FEA9FE/", "https://[fe80::1]/", "https://[::ffff:169.254.0.1]/"] {
+        for text in
+            ["https://169.254.169.254/", "https://0xA9FEA9FE/", "https://[fe80::1]/", "https://[::ffff:169.254.0.1]/"]
+        {
             let refused = url("spec.baseUrl", text, true).unwrap_err().to_string();
             assert!(refused.contains("never called"), "{text}: {refused}");
         }

@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use crate::{
     api::{
         CognigyTenant, CognigyTenantStatus, Conditions, Reason,
-        tenant::{Circuit, WebhookCounts},
+        tenant::{AuthMethod, Circuit, WebhookCounts},
     },
     cognigy::{CircuitState, ErrorKind},
     controller::sessions::{Connection, State},
@@ -88,7 +88,7 @@ pub fn status(
     CognigyTenantStatus {
         observed_generation: Some(generation),
         conditions: Conditions::new(verdict.reason, &verdict.message, generation).merge(old, now),
-        auth: tenant.spec.auth.method().map(|method| method.kind()),
+        auth: tenant.spec.auth.method().map(AuthMethod::kind),
         webhooks: Some(WebhookCounts { total: count(total), ready: count(ready) }),
         api: tenant.status.as_ref().and_then(|status| status.api),
         circuit: connection.session.as_ref().map(|session| match session.circuit() {

@@ -19,8 +19,8 @@ use crate::{
     api::{CognigyWebhook, EventReason, FINALIZER, REGISTRATION_ANNOTATION, webhook::Drift},
     cluster::{audit::Fact, metadata},
     cognigy::{
-        Deletion, ErrorKind, Integration, IntervalPolicy, BackoffType, Outcome as Posted, Read, Registration, Session, Status,
-        Webhook, WebhookId,
+        BackoffType, Deletion, ErrorKind, Integration, IntervalPolicy, Outcome as Posted, Read, Registration, Session,
+        Status, Webhook, WebhookId,
     },
     controller::{backoff, context::Context, error::Failure},
 };
@@ -114,7 +114,11 @@ impl<'a> Pass<'a> {
             match plan::next_farewell(farewell, version, &self.world) {
                 Next::Do(step) => {
                     if step == Step::Release && farewell == Farewell::Orphan {
-                        self.tell(EventReason::Orphaned, "left in Cognigy as it is (deletionPolicy Orphan)".into(), None);
+                        self.tell(
+                            EventReason::Orphaned,
+                            "left in Cognigy as it is (deletionPolicy Orphan)".into(),
+                            None,
+                        );
                     }
                     self.step(step).await?;
                 }
@@ -145,8 +149,7 @@ impl<'a> Pass<'a> {
     async fn claim(&mut self) -> Result<(), Failure> {
         let key = self.key();
         let annotation = (REGISTRATION_ANNOTATION, key.as_str());
-        let written =
-            metadata::add_finalizer_and_annotation(&self.api, &*self.object, FINALIZER, annotation).await?;
+        let written = metadata::add_finalizer_and_annotation(&self.api, &*self.object, FINALIZER, annotation).await?;
         if let Some(written) = written {
             self.context.wrote(&written);
             self.object = Arc::new(written);
@@ -175,7 +178,7 @@ impl<'a> Pass<'a> {
         self.book.registered(&integration.id, wished.version, active);
         self.note_secret_versions();
         self.book.webhook = Webhook::from_integration_answer(&integration);
-        self.book.tag = answer.etag.clone();
+        self.book.tag.clone_from(&answer.etag);
         let tagged = self.book.webhook.is_some();
         self.world.target = Target::Known(Known {
             seen: true,
@@ -426,11 +429,8 @@ impl<'a> Pass<'a> {
             self.tell(EventReason::Updated, format!("{id} now has the registration of the spec"), Some(answer.latency));
         }
         if before.active != active && !self.settled {
-            let (reason, word) = if active {
-                (EventReason::Activated, "active")
-            } else {
-                (EventReason::Deactivated, "inactive")
-            };
+            let (reason, word) =
+                if active { (EventReason::Activated, "active") } else { (EventReason::Deactivated, "inactive") };
             let note = format!("{id} ({} version {}) is {word}", wished.name, wished.version);
             self.tell(reason, note, Some(answer.latency));
         }
@@ -469,7 +469,9 @@ impl<'a> Pass<'a> {
             Deletion::AlreadyGone => format!("{id} ({name} version {version}) was gone already"),
             Deletion::NotSupported => {
                 self.world.undeletable = true;
-                let note = format!("this installation does not delete: {id} ({name} version {version}) is left there, inactive");
+                let note = format!(
+                    "this installation does not delete: {id} ({name} version {version}) is left there, inactive"
+                );
                 self.tell(EventReason::Orphaned, note, Some(answer.latency));
                 return Ok(());
             }

@@ -111,9 +111,7 @@ impl Book {
             ours: claimed && !refused,
             target,
             health,
-            older: older
-                .map(|kept| Older { version: kept.version.into(), active: kept.state.is_active() })
-                .collect(),
+            older: older.map(|kept| Older { version: kept.version.into(), active: kept.state.is_active() }).collect(),
             undeletable: false,
         }
     }

@@ -7,7 +7,10 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::ResourceExt as _;
 use secrecy::{ExposeSecret as _, SecretString};
 
-use super::{observe::{self, Wish}, world::Health};
+use super::{
+    observe::{self, Wish},
+    world::Health,
+};
 use crate::{
     api::{
         CognigyWebhook, ObjectKey,

@@ -3,7 +3,10 @@
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use k8s_openapi::api::core::v1::Namespace;
-use kube::{Api, ResourceExt as _, core::{Selector, SelectorExt as _}};
+use kube::{
+    Api, ResourceExt as _,
+    core::{Selector, SelectorExt as _},
+};
 
 use super::world::{Adoption, Desired, Farewell};
 use crate::{
@@ -86,12 +89,11 @@ pub async fn tenant(webhook: &CognigyWebhook, context: &Context) -> Result<Arc<C
 /// The connection of a tenant.
 pub fn line(key: &ObjectKey, context: &Context) -> Line {
     match context.sessions.get(key) {
-        None => Line::Unknown,
         Some(Connection { state: State::Ready, session: Some(session), .. }) => Line::Open(session),
         Some(Connection { state: State::NotReady { reason, message }, .. }) => {
             Line::Closed(Failure::TenantNotReady { tenant: key.to_string(), reason, message })
         }
-        Some(Connection { state: State::Ready, session: None, .. }) => Line::Unknown,
+        None | Some(Connection { state: State::Ready, session: None, .. }) => Line::Unknown,
     }
 }
 
@@ -182,11 +184,9 @@ fn conflict(webhook: &CognigyWebhook, tenant: &ObjectKey, context: &Context) -> 
         .min_by_key(|rival| age(rival));
     match winner {
         None => Ok(()),
-        Some(winner) => Err(Failure::NameConflict {
-            winner: ObjectKey::of(&*winner).to_string(),
-            name,
-            tenant: tenant.to_string(),
-        }),
+        Some(winner) => {
+            Err(Failure::NameConflict { winner: ObjectKey::of(&*winner).to_string(), name, tenant: tenant.to_string() })
+        }
     }
 }
 

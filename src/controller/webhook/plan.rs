@@ -56,10 +56,7 @@ pub enum Step {
 impl Step {
     /// Whether the step changes something in Cognigy.
     pub fn writes_outside(self) -> bool {
-        matches!(
-            self,
-            Self::Register | Self::WritePolicy | Self::Put { .. } | Self::Deactivate(_) | Self::Delete(_)
-        )
+        matches!(self, Self::Register | Self::WritePolicy | Self::Put { .. } | Self::Deactivate(_) | Self::Delete(_))
     }
 }
 

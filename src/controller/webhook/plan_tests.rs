@@ -8,9 +8,8 @@ const STEPS: usize = 64;
 
 fn known() -> impl Strategy<Value = Known> {
     let fact = || prop_oneof![Just(Fact::Unread), Just(Fact::Same), Just(Fact::Differs)];
-    (any::<bool>(), any::<bool>(), fact(), fact(), any::<bool>()).prop_map(
-        |(seen, active, registration, policy, tagged)| Known { seen, active, registration, policy, tagged },
-    )
+    (any::<bool>(), any::<bool>(), fact(), fact(), any::<bool>())
+        .prop_map(|(seen, active, registration, policy, tagged)| Known { seen, active, registration, policy, tagged })
 }
 
 fn target() -> impl Strategy<Value = Target> {

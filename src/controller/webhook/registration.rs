@@ -9,9 +9,7 @@ use super::observe;
 use crate::{
     api::{CognigyWebhook, REGISTRATION_ANNOTATION, webhook},
     cluster::secret::Source,
-    cognigy::{
-        Error, ErrorKind, HeaderValueText, Integration, Method, Read, Registration, Session, Status, WebhookId,
-    },
+    cognigy::{Error, ErrorKind, HeaderValueText, Integration, Method, Read, Registration, Session, Status, WebhookId},
     controller::{context::Context, error::Failure},
 };
 

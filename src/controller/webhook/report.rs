@@ -1,6 +1,9 @@
 //! The end of a pass, told once: one status, the events that it means, and when to look again.
 
-use std::time::{Duration, Instant, SystemTime};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant, SystemTime},
+};
 
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
@@ -38,7 +41,10 @@ const SOON: Duration = Duration::from_millis(200);
 pub struct Report<'a> {
     context: &'a Context,
     api: &'a Api<CognigyWebhook>,
+    /// The object as it was when the pass began: what was told then decides what is news.
     webhook: &'a CognigyWebhook,
+    /// The object as of our last write in the pass, which the next one builds on.
+    latest: Arc<CognigyWebhook>,
     /// The name of the change that was tried, once the references are resolved.
     change: Option<String>,
     /// A full pass was made, so that a request for one is handled.
@@ -53,8 +59,8 @@ pub fn until_resync(webhook: &CognigyWebhook, tenant: Option<&CognigyTenant>) ->
 
 impl<'a> Report<'a> {
     /// A report on a webhook.
-    pub fn new(context: &'a Context, api: &'a Api<CognigyWebhook>, webhook: &'a CognigyWebhook) -> Self {
-        Self { context, api, webhook, change: None, full: false }
+    pub fn new(context: &'a Context, api: &'a Api<CognigyWebhook>, webhook: &'a Arc<CognigyWebhook>) -> Self {
+        Self { context, api, webhook, latest: webhook.clone(), change: None, full: false }
     }
 
     /// The same report after a pass that reached Cognigy.
@@ -62,6 +68,7 @@ impl<'a> Report<'a> {
     pub fn after(mut self, pass: &Pass<'_>, wish: &Wish) -> Self {
         self.change = Some(change::name(self.webhook, wish));
         self.full = true;
+        self.latest = pass.object.clone();
         let uid = self.webhook.uid().unwrap_or_default();
         self.context.memos.update(&uid, |memo| memo.tag.clone_from(&pass.book.tag));
         self
@@ -111,7 +118,9 @@ impl<'a> Report<'a> {
         self.write(draft, verdict, true).await?;
         if became_ready && let Some(created) = &webhook.metadata.creation_timestamp {
             let age = Timestamp::now().duration_since(created.0);
-            context.metrics.time_to_ready(CognigyWebhook::kind(&()).as_ref(), Duration::try_from(age).unwrap_or_default());
+            context
+                .metrics
+                .time_to_ready(CognigyWebhook::kind(&()).as_ref(), Duration::try_from(age).unwrap_or_default());
         }
         let tenant = context.tenants.get(&webhook.tenant_key());
         let wait = until_resync(webhook, tenant.as_deref());
@@ -137,11 +146,7 @@ impl<'a> Report<'a> {
     }
 
     /// A pass that failed, with the status as far as it was drafted.
-    pub async fn failure(
-        self,
-        failure: Failure,
-        draft: Option<CognigyWebhookStatus>,
-    ) -> Result<Action, PassError> {
+    pub async fn failure(self, failure: Failure, draft: Option<CognigyWebhookStatus>) -> Result<Action, PassError> {
         if let Failure::Kubernetes(error) = failure {
             return Err(error.into());
         }
@@ -203,7 +208,8 @@ impl<'a> Report<'a> {
                 (verdict, Action::requeue(resync))
             }
             Class::Tenant | Class::Waiting | Class::Kubernetes => {
-                let wait = disposition.retry_after.map_or(resync, |after| after + after.mul_f64(0.2 * rand::random::<f64>()));
+                let wait =
+                    disposition.retry_after.map_or(resync, |after| after + after.mul_f64(0.2 * rand::random::<f64>()));
                 (verdict, Action::requeue(wait.max(SOON)))
             }
         }
@@ -234,8 +240,9 @@ impl<'a> Report<'a> {
         let state = status.state.map(|state| format!("{state:?}"));
         let tenant = self.webhook.tenant_key().to_string();
         self.context.metrics.webhook(&key.namespace, &key.name, &tenant, state.as_deref());
-        if let Some(status) = status::worth_writing(status, old, synced, now)
-            && let Some(written) = cluster::status::write(self.api, self.webhook, &status, None).await?.applied()
+        let written = self.latest.status.as_ref();
+        if let Some(status) = status::worth_writing(status, written, synced, now)
+            && let Some(written) = cluster::status::write(self.api, &*self.latest, &status, None).await?.applied()
         {
             self.context.wrote(&written);
         }
@@ -252,6 +259,7 @@ impl Pass<'_> {
         let written = cluster::status::write(&self.api, &*self.object, &status, None).await?.applied();
         if let Some(written) = written {
             self.context.wrote(&written);
+            self.object = Arc::new(written);
         }
         Ok(())
     }
@@ -263,8 +271,13 @@ fn verdict(webhook: &CognigyWebhook, outcome: Outcome, draft: &CognigyWebhookSta
     let id = draft.webhook_id.as_deref().unwrap_or("nothing");
     let (reason, message) = match outcome {
         Outcome::Active => (Reason::Active, format!("{name} version {version} is active as {id}")),
-        Outcome::Disabled => (Reason::Disabled, format!("{name} version {version} is registered as {id} and, as spec.enabled says, inactive")),
-        Outcome::Observing => (Reason::Observing, format!("{id} is as the spec says; nothing is written (mode Observe)")),
+        Outcome::Disabled => (
+            Reason::Disabled,
+            format!("{name} version {version} is registered as {id} and, as spec.enabled says, inactive"),
+        ),
+        Outcome::Observing => {
+            (Reason::Observing, format!("{id} is as the spec says; nothing is written (mode Observe)"))
+        }
         Outcome::Drifted | Outcome::Released => (
             Reason::DriftDetected,
             if draft.webhook_id.is_some() {

@@ -159,7 +159,8 @@ mod tests {
     #[test]
     fn a_pass_that_only_measured_again_is_not_worth_a_write() {
         let verdict = Verdict { reason: Reason::Active, message: "active".into() };
-        let draft = |latency| CognigyWebhookStatus { health: Some(passing(latency)), ..CognigyWebhookStatus::default() };
+        let draft =
+            |latency| CognigyWebhookStatus { health: Some(passing(latency)), ..CognigyWebhookStatus::default() };
         let old = complete(&webhook(), draft(10), &verdict, Timestamp::now());
         let mut again = complete(&webhook(), draft(20), &verdict, Timestamp::now());
         again.conditions.clone_from(&old.conditions);

@@ -4,6 +4,7 @@
 
 /// What the resource asks for, with its references resolved and the operator's defaults filled in.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[allow(clippy::struct_excessive_bools, reason = "each is one independent wish of the spec")]
 pub struct Desired {
     /// `spec.version`.
     pub version: i64,

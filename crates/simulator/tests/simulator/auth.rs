@@ -195,7 +195,7 @@ async fn a_call_must_accept_json() {
 #[tokio::test]
 async fn a_quota_refuses_the_request_after_the_last_in_either_form() {
     for as_http_date in [false, true] {
-        let quota = Some(Quota { requests: 2, window: Duration::from_secs(300), as_http_date });
+        let quota = Some(Quota { requests: 2, window: Duration::from_mins(5), as_http_date });
         let client = start(Options { quota, ..Options::default() }).await;
         assert_eq!(client.get("/api/v1/integrations").await.status, 200);
         assert_eq!(client.get("/api/v1/integrations").await.status, 200);

@@ -110,17 +110,22 @@ async fn a_request_hangs_until_its_rule_is_removed() {
 #[tokio::test]
 async fn a_delay_comes_before_the_work_unless_it_is_to_come_after() {
     let client = started().await;
-    let short = Duration::from_millis(50);
-    let try_with = async |fault: Fault| {
-        let id = client.sim.fault(fault.delay(Duration::from_secs(3600)));
-        let request = client.call(reqwest::Method::POST, "/api/v1/integrations").timeout(short);
-        let request = request.header("x-request-id", "webhook-reg-orders-2").json(&orders());
-        assert!(request.send().await.unwrap_err().is_timeout());
-        client.sim.remove_fault(id);
-        client.sim.integrations().len()
-    };
-    assert_eq!(try_with(Fault::on(Route::CreateIntegration)).await, 0);
-    assert_eq!(try_with(Fault::on(Route::CreateIntegration).after_commit()).await, 1);
+    let delayed = Fault::on(Route::CreateIntegration).delay(Duration::from_hours(1));
+
+    let rule = client.sim.fault(delayed.clone());
+    let request = client.call(reqwest::Method::POST, "/api/v1/integrations").json(&orders());
+    let request = request.header("x-request-id", "webhook-reg-orders-2").timeout(Duration::from_millis(50));
+    assert!(request.send().await.unwrap_err().is_timeout());
+    assert!(client.sim.integrations().is_empty());
+    client.sim.remove_fault(rule);
+
+    let rule = client.sim.fault(delayed.after_commit());
+    let body = orders();
+    tokio::select! {
+        _ = client.register(&body) => panic!("the answer was not delayed"),
+        () = client.sim.wait_until(|state| state.integrations().len() == 1) => {}
+    }
+    client.sim.remove_fault(rule);
     client.sim.fault(Fault::any().delay(Duration::from_millis(1)));
     assert_eq!(client.register(&orders()).await.status, 200, "a delay alone changes nothing");
 }
@@ -169,4 +174,43 @@ async fn dropping_a_simulator_ends_it() {
         tokio::task::yield_now().await;
     }
     assert!(handle.integrations().is_empty());
+}
+
+#[tokio::test]
+async fn a_lost_answer_is_lost_on_a_used_connection_and_on_http_2_as_well() {
+    let client = started().await;
+    let ca = reqwest::Certificate::from_pem(client.sim.ca_pem().as_bytes()).unwrap();
+    let tls = crate::client::http_client().tls_certs_merge([ca]).build().unwrap();
+    for (http, base) in [(&client.http, client.sim.base_url()), (&tls, client.sim.https_base_url().unwrap())] {
+        let get = || {
+            let request = http.get(base.join("/api/v1/integrations").unwrap()).header("accept", "application/json");
+            request.bearer_auth("sim-bearer-token-90de")
+        };
+        let first = get().send().await.unwrap();
+        assert_eq!(first.version() == reqwest::Version::HTTP_2, base.scheme() == "https");
+        first.bytes().await.unwrap();
+        client.sim.clear_log();
+        client.sim.fault(Fault::any().times(1).lose_after());
+        assert!(get().send().await.is_err());
+        client.sim.fault(Fault::any().times(1).cut_body());
+        let cut = get().send().await.expect("the head arrives");
+        assert!(cut.bytes().await.is_err());
+        assert_eq!(client.sim.count(Route::ListIntegrations), 2, "nothing was repeated in secret");
+    }
+}
+
+#[tokio::test]
+async fn somebody_else_may_change_or_delete_the_object_just_before_a_write() {
+    let client = started().await;
+    let id = client.registered().await;
+    let read = client.webhook(&id).await;
+    client.sim.fault(Fault::on(Route::PutWebhook).times(1).change_behind(json!({"tags": ["theirs"]})));
+    assert_eq!(client.put_webhook(&id, &read.etag(), &read.json()).await.status, 409);
+    let again = client.webhook(&id).await;
+    assert_eq!(again.json()["tags"], json!(["theirs"]));
+    assert_eq!(client.put_webhook(&id, &again.etag(), &again.json()).await.status, 200);
+
+    client.sim.fault(Fault::on(Route::PutWebhook).times(1).delete_behind());
+    assert_eq!(client.put_webhook(&id, "\"any\"", &again.json()).await.status, 404);
+    assert!(!client.sim.history().last().unwrap().by_api);
 }

@@ -167,8 +167,6 @@ async fn pages(client: &Client, path: &str, next: impl Fn(&Value) -> Option<Stri
 #[tokio::test]
 async fn pages_follow_the_cursor_wherever_it_is() {
     type Next = fn(&Value) -> Option<String>;
-    let text = |value: &Value| value.as_str().filter(|text| !text.is_empty()).map(str::to_owned);
-    let _ = text;
     let styles: [(CursorStyle, Next); 3] = [
         (CursorStyle::Pagination, |page| {
             assert!(page["pagination"].as_object().unwrap().contains_key("nextCursor"));

@@ -1,0 +1,76 @@
+//! From `kubectl apply` to a live webhook, and back.
+
+use cognigy_operator::api::{CognigyTenant, CognigyWebhook, webhook::State};
+use cognigy_simulator::{Options, Route};
+use serde_json::json;
+
+use crate::harness::{condition, reasons, world};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_applied_webhook_becomes_live_with_its_policy() {
+    world(Options::default(), async |world| {
+        world.tenant("production", json!({})).await;
+        world.policy("patient", json!({"intervalsMs": [1000, 2500, 6250, 15625]})).await;
+        world.webhook("orders", json!({"retryPolicyRef": {"name": "patient"}})).await;
+        let webhook = world.until_reason("orders", "Active").await;
+        let status = webhook.status.unwrap();
+        assert_eq!(status.state, Some(State::Active));
+        for type_ in ["Ready", "Registered", "Healthy", "RetryPolicyApplied"] {
+            assert_eq!(condition(&status.conditions, type_).unwrap().status, "True", "{type_}");
+        }
+        let integrations = world.integrations();
+        assert_eq!(integrations.len(), 1);
+        assert!(integrations[0].active);
+        assert_eq!(integrations[0].retry_policy.as_ref().unwrap()["intervalsMs"], json!([1000, 2500, 6250, 15625]));
+        world.until_event("orders", "Activated").await;
+        let events = world.events("orders").await;
+        assert_eq!(reasons(&events), ["Registered", "RetryPolicyApplied", "HealthCheckPassed", "Activated"]);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_new_webhook_costs_four_calls_and_three_writes_and_a_quiet_pass_none() {
+    world(Options::default(), async |world| {
+        world.tenant("production", json!({"resyncPeriodSeconds": 5})).await;
+        world.policy("patient", json!({"intervalsMs": [1000, 2500, 6250, 15625]})).await;
+        world
+            .until("production", |tenant: &CognigyTenant| {
+                tenant.status.as_ref().is_some_and(|s| s.conditions.iter().any(|c| c.reason == "Connected"))
+            })
+            .await;
+        world.clear_log();
+        world.webhook("orders", json!({"retryPolicyRef": {"name": "patient"}})).await;
+        world.until_reason("orders", "Active").await;
+        let routes: Vec<_> = world.requests().into_iter().filter_map(|request| request.route).collect();
+        assert_eq!(
+            routes,
+            [Route::CreateIntegration, Route::GetWebhook, Route::PutWebhook, Route::UpdateIntegration],
+            "the calls of a new webhook"
+        );
+        let writes = world.writes("orders").await;
+        assert!(writes.len() <= 3, "{writes:?}");
+        // Resyncs read, with one conditional call each, and write nothing.
+        world.wait_until(|state| state.requests().iter().filter(|r| r.status == Some(304)).count() >= 2).await;
+        let seen = world.requests().len();
+        world.wait_until(|state| state.requests().len() > seen).await;
+        let last = world.requests().into_iter().last().unwrap();
+        assert_eq!((last.route, last.status), (Some(Route::GetWebhook), Some(304)));
+        assert_eq!(world.writes("orders").await.len(), writes.len());
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_deleted_webhook_is_deleted_in_cognigy_before_it_goes() {
+    world(Options::default(), async |world| {
+        world.tenant("production", json!({})).await;
+        world.webhook("orders", json!({})).await;
+        world.until_reason("orders", "Active").await;
+        world.delete::<CognigyWebhook>("orders").await;
+        world.until_gone::<CognigyWebhook>("orders").await;
+        assert!(world.integrations().is_empty());
+        world.until_event("orders", "Deleted").await;
+    })
+    .await;
+}
