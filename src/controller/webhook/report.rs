@@ -18,8 +18,7 @@ use super::{
 };
 use crate::{
     api::{
-        CognigyTenant, CognigyWebhook, CognigyWebhookStatus, EventReason, ObjectKey, RECONCILE_REQUESTED_ANNOTATION,
-        Reason,
+        CognigyTenant, CognigyWebhook, CognigyWebhookStatus, EventReason, RECONCILE_REQUESTED_ANNOTATION, Reason,
         webhook::{Failure as FailureStatus, Mode},
     },
     cluster::{self, audit::Fact},
@@ -245,12 +244,6 @@ impl<'a> Report<'a> {
             tell::verdict(self.context, fact, self.webhook, told, verdict.reason, &verdict.message);
         }
         let status = status::complete(self.webhook, draft, &verdict, now);
-        let key = ObjectKey::of(self.webhook);
-        let kind = CognigyWebhook::kind(&());
-        self.context.metrics.conditions(&kind, &key.namespace, &key.name, &status.conditions);
-        let state = status.state.map(|state| format!("{state:?}"));
-        let tenant = self.webhook.tenant_key().to_string();
-        self.context.metrics.webhook(&key.namespace, &key.name, &tenant, state.as_deref());
         let written = self.latest.status.as_ref();
         if let Some(status) = status::worth_writing(status, written, synced, now)
             && let Some(written) = cluster::status::write(self.api, &*self.latest, &status, None).await?.applied()
