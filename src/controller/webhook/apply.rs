@@ -442,11 +442,6 @@ impl<'a> Pass<'a> {
                 if active { (EventReason::Activated, "active") } else { (EventReason::Deactivated, "inactive") };
             let note = format!("{id} ({} version {}) is {word}", wished.name, wished.version);
             self.tell(reason, note, Some(answer.latency));
-            if active && std::mem::take(&mut self.book.rolled_back) {
-                let note =
-                    format!("went back to version {} of {}, which was kept as {id}", wished.version, wished.name);
-                self.tell(EventReason::VersionRolledBack, note, None);
-            }
         }
         let newer = self.world.older.iter().find(|other| other.version > wished.version);
         if let Some(newer) = newer.filter(|_| active && !before.active && !self.settled) {
