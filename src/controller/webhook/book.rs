@@ -25,14 +25,15 @@ impl Book {
     /// Opens the books for a version: another version's entry moves to the older ones, a kept one comes back.
     pub fn open(status: Option<&CognigyWebhookStatus>, version: i32) -> Self {
         let mut status = status.cloned().unwrap_or_default();
-        if status.webhook_id.is_some() && status.version != Some(version) {
+        if status.webhook_id.is_none() || status.version != Some(version) {
             if let (Some(webhook_id), Some(version)) = (status.webhook_id.take(), status.version.take()) {
                 let state = status.state.take().unwrap_or(State::Inactive);
                 status.versions.insert(0, KeptVersion { version, webhook_id, state });
+                status.etag = None;
+                status.retry_policy = None;
+                status.health = None;
             }
-            status.etag = None;
-            status.retry_policy = None;
-            status.health = None;
+            // Also where nothing was open: the version in between may never have come to an id.
             if let Some(at) = status.versions.iter().position(|kept| kept.version == version) {
                 let kept = status.versions.remove(at);
                 status.webhook_id = Some(kept.webhook_id);
@@ -62,6 +63,18 @@ impl Book {
         self.status.webhook_id = Some(id.to_string());
         self.status.version = i32::try_from(version).ok();
         self.set_active(version, active);
+    }
+
+    /// Whether a version whose key was recorded may have been registered without its id being known; what was refused as
+    /// somebody else's was not.
+    pub fn may_be_half_done(&self, version: i32) -> bool {
+        self.id_of(version.into()).is_none() && !has_reason(&self.status.conditions, Reason::AlreadyExists)
+    }
+
+    /// Another version is there; it is the first to go when there are too many.
+    pub fn keep(&mut self, id: &WebhookId, version: i32, active: bool) {
+        let state = if active { State::Active } else { State::Inactive };
+        self.status.versions.push(KeptVersion { version, webhook_id: id.to_string(), state });
     }
 
     /// A version's state in Cognigy.
@@ -145,6 +158,15 @@ mod tests {
         assert_eq!(book.id().map(|id| id.to_string()), Some("wh_1".into()));
         assert_eq!(book.status.state, Some(State::Inactive));
         assert_eq!(book.id_of(2).map(|id| id.to_string()), Some("wh_2".into()));
+    }
+
+    #[test]
+    fn going_back_from_a_version_that_was_never_registered_finds_the_kept_one() {
+        let refused = Book::open(Some(&status()), 3).status;
+        assert_eq!((&refused.webhook_id, refused.version), (&None, None));
+        let book = Book::open(Some(&refused), 2);
+        assert_eq!((book.status.webhook_id.as_deref(), book.status.state), (Some("wh_2"), Some(State::Active)));
+        assert_eq!(book.status.versions, status().versions);
     }
 
     #[test]
