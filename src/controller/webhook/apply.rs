@@ -13,7 +13,7 @@ use super::{
     observe::Wish,
     plan::{self, Next, Outcome, Step, Why},
     registration,
-    world::{Fact as Compared, Farewell, Health, Known, Target, World},
+    world::{Fact as Compared, Farewell, Health, Known, Older, Target, World},
 };
 use crate::{
     api::{CognigyWebhook, EventReason, FINALIZER, REGISTRATION_ANNOTATION, webhook::Drift},
@@ -148,6 +148,15 @@ impl<'a> Pass<'a> {
 
     async fn claim(&mut self) -> Result<(), Failure> {
         let key = self.key();
+        // The annotation holds one key: what an overwritten one may have made is looked for first.
+        let recorded = registration::recorded_version(&self.object).filter(|version| *version != self.version);
+        if let Some(version) = recorded.filter(|version| self.book.may_be_half_done(*version))
+            && let Some(found) = registration::given_up(&self.session, &self.object, version).await?
+        {
+            let active = found.status == Some(Status::Active);
+            self.book.keep(&found.id, version, active);
+            self.world.older.push(Older { version: version.into(), active });
+        }
         let annotation = (REGISTRATION_ANNOTATION, key.as_str());
         let written = metadata::add_finalizer_and_annotation(&self.api, &*self.object, FINALIZER, annotation).await?;
         if let Some(written) = written {
