@@ -48,6 +48,8 @@ pub struct Pass<'a> {
     pub book: Book,
     /// Nothing in Kubernetes changed since the last pass that went well: what differs outside is drift.
     pub settled: bool,
+    /// What Cognigy had under the known entity tag was as wished: a 304 says that it still is.
+    pub matching: bool,
     /// What differed from the wish when it was read.
     pub drift: Vec<Drift>,
     /// The last health check's failure.
@@ -86,6 +88,7 @@ impl<'a> Pass<'a> {
             world,
             book,
             settled: false,
+            matching: false,
             drift: Vec::new(),
             unhealthy: None,
             version,
@@ -264,7 +267,7 @@ impl<'a> Pass<'a> {
     async fn read_webhook(&mut self) -> Result<(), Failure> {
         let id = self.id()?;
         let known = self.world.known().copied();
-        let conditional = self.settled && known.is_some_and(|known| !known.seen);
+        let conditional = self.matching && known.is_some_and(|known| !known.seen);
         let tag = self.book.tag.clone().filter(|_| conditional);
         let answer = match self.session.get_webhook(&id, tag.as_ref()).await {
             Ok(answer) => answer,
@@ -504,6 +507,14 @@ impl<'a> Pass<'a> {
             self.world.target = Target::Missing { searched: true };
         }
         self.world.older.retain(|older| older.version != version);
+    }
+
+    /// Whether Cognigy has the wished registration and policy, active or not.
+    pub fn matches(&self) -> bool {
+        let policy = self.wish.is_some_and(|wish| wish.desired.policy);
+        self.world.known().is_some_and(|known| {
+            known.registration == Compared::Same && (!policy || known.policy == Compared::Same)
+        })
     }
 
     fn key(&self) -> String {
