@@ -77,6 +77,14 @@ impl<'a> Report<'a> {
         self
     }
 
+    /// The same report after a pass that took the webhook down as far as it could: leaving is a change of its own.
+    #[must_use]
+    pub fn leaving(mut self) -> Self {
+        self.change = Some("deletion".to_owned());
+        self.full = true;
+        self
+    }
+
     /// A fact about the webhook.
     pub fn fact(&self, reason: EventReason, note: String) -> Fact {
         self.fact_of(self.webhook.status.as_ref(), reason, note)
@@ -194,7 +202,8 @@ impl<'a> Report<'a> {
                 failure.next_attempt_at = now.checked_add(wait).ok().map(Time);
                 failure.last_error = Some(message.clone());
                 draft.failure = Some(failure);
-                let verdict = if exhausted {
+                // A deletion waits on: nobody has to change anything for it to go through.
+                let verdict = if exhausted && disposition.reason != Reason::DeletionBlocked {
                     let message = format!("given up after {tries} tries, tried again at each resync: {message}");
                     Verdict { reason: Reason::RetriesExhausted, message }
                 } else {
