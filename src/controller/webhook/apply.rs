@@ -13,7 +13,7 @@ use super::{
     observe::Wish,
     plan::{self, Next, Outcome, Step, Why},
     registration,
-    world::{Fact as Compared, Farewell, Health, Known, Target, World},
+    world::{Fact as Compared, Farewell, Health, Known, Older, Target, World},
 };
 use crate::{
     api::{CognigyWebhook, EventReason, FINALIZER, REGISTRATION_ANNOTATION, webhook::Drift},
@@ -134,6 +134,7 @@ impl<'a> Pass<'a> {
     async fn step(&mut self, step: Step) -> Result<(), Failure> {
         tracing::debug!(object = %self.object.object_ref(&()).name.unwrap_or_default(), ?step, "step");
         match step {
+            Step::Recover(version) => self.recover(version).await,
             Step::Claim => self.claim().await,
             Step::Register => self.register().await,
             Step::Find => self.find().await,
@@ -147,6 +148,17 @@ impl<'a> Pass<'a> {
             Step::Delete(version) => self.delete(version).await,
             Step::Release => Ok(metadata::remove_finalizer(&self.api, &*self.object, FINALIZER).await?),
         }
+    }
+
+    async fn recover(&mut self, version: i64) -> Result<(), Failure> {
+        let name = self.object.registered_name();
+        self.world.lost = None;
+        if let Some(found) = self.session.find_integration(&name, version).await?.value {
+            let active = found.status == Some(Status::Active);
+            self.book.keep(&found.id, version, active);
+            self.world.older.insert(0, Older { version, active });
+        }
+        Ok(())
     }
 
     async fn claim(&mut self) -> Result<(), Failure> {
@@ -512,9 +524,9 @@ impl<'a> Pass<'a> {
     /// Whether Cognigy has the wished registration and policy, active or not.
     pub fn matches(&self) -> bool {
         let policy = self.wish.is_some_and(|wish| wish.desired.policy);
-        self.world.known().is_some_and(|known| {
-            known.registration == Compared::Same && (!policy || known.policy == Compared::Same)
-        })
+        self.world
+            .known()
+            .is_some_and(|known| known.registration == Compared::Same && (!policy || known.policy == Compared::Same))
     }
 
     fn key(&self) -> String {
