@@ -1,6 +1,9 @@
 //! Another version is another object: blue/green, and back.
 
-use cognigy_operator::api::webhook::{KeptVersion, State};
+use cognigy_operator::api::{
+    CognigyWebhook,
+    webhook::{KeptVersion, State},
+};
 use cognigy_simulator::{Change, ChangeKind, Fault, Options, Route};
 use serde_json::{Value, json};
 
@@ -190,6 +193,30 @@ async fn a_refused_version_that_is_taken_back_leaves_the_old_one_untouched() {
         assert_eq!(world.active_versions("orders"), [1]);
         let status = world.get("orders").await.status.unwrap();
         assert_eq!((status.version, status.state, status.versions), (Some(1), Some(State::Active), vec![]));
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_version_that_is_somebody_elses_is_left_alone_when_it_is_taken_back() {
+    world(Options::default(), async |world| {
+        live(world, json!({"previousVersions": 0})).await;
+        let other = json!({
+            "name": "orders", "version": 2, "idempotencyKey": "orders:2", "method": "PATCH", "status": "active",
+            "url": world.callback_url("somebody-elses"),
+        });
+        let id = world.add_integration(other);
+        let before = world.history().len();
+        world
+            .webhook("orders", json!({"version": 2, "previousVersions": 0, "retryPolicyRef": {"name": "patient"}}))
+            .await;
+        world.until_reason("orders", "AlreadyExists").await;
+        version(world, 1, json!({"previousVersions": 0})).await;
+        world.delete::<CognigyWebhook>("orders").await;
+        world.until_gone::<CognigyWebhook>("orders").await;
+        assert!(world.integration(&id).is_some_and(|one| one.active));
+        let changed: Vec<_> = world.history()[before..].iter().map(|change| change.version).collect();
+        assert_eq!(changed, [1], "only its own version, when it was deleted");
     })
     .await;
 }

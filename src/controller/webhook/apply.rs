@@ -48,6 +48,8 @@ pub struct Pass<'a> {
     pub book: Book,
     /// Nothing in Kubernetes changed since the last pass that went well: what differs outside is drift.
     pub settled: bool,
+    /// What Cognigy had under the known entity tag was as wished: a 304 says that it still is.
+    pub matching: bool,
     /// What differed from the wish when it was read.
     pub drift: Vec<Drift>,
     /// The last health check's failure.
@@ -86,6 +88,7 @@ impl<'a> Pass<'a> {
             world,
             book,
             settled: false,
+            matching: false,
             drift: Vec::new(),
             unhealthy: None,
             version,
@@ -131,6 +134,7 @@ impl<'a> Pass<'a> {
     async fn step(&mut self, step: Step) -> Result<(), Failure> {
         tracing::debug!(object = %self.object.object_ref(&()).name.unwrap_or_default(), ?step, "step");
         match step {
+            Step::Recover(version) => self.recover(version).await,
             Step::Claim => self.claim().await,
             Step::Register => self.register().await,
             Step::Find => self.find().await,
@@ -146,17 +150,25 @@ impl<'a> Pass<'a> {
         }
     }
 
-    async fn claim(&mut self) -> Result<(), Failure> {
-        let key = self.key();
-        // The annotation holds one key: what an overwritten one may have made is looked for first.
-        let recorded = registration::recorded_version(&self.object).filter(|version| *version != self.version);
-        if let Some(version) = recorded.filter(|version| self.book.may_be_half_done(*version))
-            && let Some(found) = registration::given_up(&self.session, &self.object, version).await?
-        {
+    async fn recover(&mut self, version: i64) -> Result<(), Failure> {
+        let name = self.object.registered_name();
+        let found = match self.session.find_integration(&name, version).await {
+            Ok(found) => found.value,
+            // Without a listing it cannot be known.
+            Err(error) if matches!(error.kind, ErrorKind::NotFound | ErrorKind::NotSupported) => None,
+            Err(error) => return Err(error.into()),
+        };
+        self.world.lost = None;
+        if let Some(found) = found {
             let active = found.status == Some(Status::Active);
             self.book.keep(&found.id, version, active);
-            self.world.older.push(Older { version: version.into(), active });
+            self.world.older.push(Older { version, active });
         }
+        Ok(())
+    }
+
+    async fn claim(&mut self) -> Result<(), Failure> {
+        let key = self.key();
         let annotation = (REGISTRATION_ANNOTATION, key.as_str());
         let written = metadata::add_finalizer_and_annotation(&self.api, &*self.object, FINALIZER, annotation).await?;
         if let Some(written) = written {
@@ -273,7 +285,7 @@ impl<'a> Pass<'a> {
     async fn read_webhook(&mut self) -> Result<(), Failure> {
         let id = self.id()?;
         let known = self.world.known().copied();
-        let conditional = self.settled && known.is_some_and(|known| !known.seen);
+        let conditional = self.matching && known.is_some_and(|known| !known.seen);
         let tag = self.book.tag.clone().filter(|_| conditional);
         let answer = match self.session.get_webhook(&id, tag.as_ref()).await {
             Ok(answer) => answer,
@@ -513,6 +525,14 @@ impl<'a> Pass<'a> {
             self.world.target = Target::Missing { searched: true };
         }
         self.world.older.retain(|older| older.version != version);
+    }
+
+    /// Whether Cognigy has the wished registration and policy, active or not.
+    pub fn matches(&self) -> bool {
+        let policy = self.wish.is_some_and(|wish| wish.desired.policy);
+        self.world
+            .known()
+            .is_some_and(|known| known.registration == Compared::Same && (!policy || known.policy == Compared::Same))
     }
 
     fn key(&self) -> String {

@@ -24,16 +24,6 @@ pub fn recorded_version(webhook: &CognigyWebhook) -> Option<i32> {
     key.rsplit_once(':')?.1.parse().ok()
 }
 
-/// The registration of a version that was given up half-way: its key was recorded, and whether Cognigy made it was never
-/// learned. Where the installation has no listing it cannot be known.
-pub async fn given_up(session: &Session, webhook: &CognigyWebhook, version: i32) -> Result<Option<Integration>, Error> {
-    match session.find_integration(&webhook.registered_name(), version.into()).await {
-        Ok(found) => Ok(found.value),
-        Err(error) if matches!(error.kind, ErrorKind::NotSupported | ErrorKind::NotFound) => Ok(None),
-        Err(error) => Err(error),
-    }
-}
-
 /// Reads the Secrets behind `headersFrom` and makes the registration, inactive.
 pub async fn read(webhook: &CognigyWebhook, context: &Context) -> Result<Registration, Failure> {
     let spec = &webhook.spec;

@@ -69,7 +69,11 @@ impl<'a> Report<'a> {
         self.full = true;
         self.latest = pass.object.clone();
         let uid = self.webhook.uid().unwrap_or_default();
-        self.context.memos.update(&uid, |memo| memo.tag.clone_from(&pass.book.tag));
+        let matching = pass.matches().then(|| self.change.clone()).flatten();
+        self.context.memos.update(&uid, |memo| {
+            memo.tag.clone_from(&pass.book.tag);
+            memo.matching = matching;
+        });
         self
     }
 
