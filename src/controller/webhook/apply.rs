@@ -57,6 +57,8 @@ pub struct Pass<'a> {
     /// The version that this pass is about.
     pub version: i32,
     registration: Option<Registration>,
+    /// What was there before, until it is decided whether it is taken for this resource's own.
+    candidate: Option<WebhookId>,
     conflicts: u32,
 }
 
@@ -93,6 +95,7 @@ impl<'a> Pass<'a> {
             unhealthy: None,
             version,
             registration: None,
+            candidate: None,
             conflicts: 0,
         }
     }
@@ -192,7 +195,7 @@ impl<'a> Pass<'a> {
         let integration = answer.value.integration;
         let active = integration.status == Some(Status::Active);
         if answer.value.outcome == Posted::Existed {
-            self.candidate(&integration);
+            self.candidate = Some(integration.id);
             self.world.target = Target::Preexisting { identical: true, active: Some(active) };
             return Ok(());
         }
@@ -243,21 +246,17 @@ impl<'a> Pass<'a> {
             Some(_) => compare::registration(&self.wished(Status::Inactive).await?, &found).is_empty(),
             None => false,
         };
-        self.candidate(&found);
         let active = Some(found.status == Some(Status::Active));
+        self.candidate = Some(found.id);
         self.world.target = Target::Preexisting { identical, active };
         Ok(())
     }
 
-    /// Remembers whom a registration that was there before may turn out to be.
-    fn candidate(&mut self, found: &Integration) {
-        let active = found.status == Some(Status::Active);
-        self.book.registered(&found.id, self.version.into(), active);
-    }
-
     async fn adopt(&mut self) -> Result<(), Failure> {
         let Target::Preexisting { identical, active } = self.world.target else { return Ok(()) };
+        let Some(id) = self.candidate.take() else { return Ok(()) };
         let active = active.unwrap_or_default();
+        self.book.registered(&id, self.version.into(), active);
         self.world.target = Target::Known(Known {
             seen: true,
             active,
@@ -268,7 +267,6 @@ impl<'a> Pass<'a> {
         if self.wish.is_none() || self.observing() {
             return Ok(());
         }
-        let id = self.id()?;
         if self.world.ours {
             let (name, version) = (self.object.registered_name(), self.version);
             let note = format!(
