@@ -328,6 +328,10 @@ impl<'a> Pass<'a> {
                 self.book.set_active(self.version.into(), active);
             }
         }
+        if wanted.is_none() || self.world.known().is_some_and(|known| known.policy == Compared::Same) {
+            // Also where it was not written just now: a lost answer, another way to the same delays, no policy any more.
+            self.note_policy();
+        }
         Ok(())
     }
 
