@@ -92,8 +92,12 @@ mod tests {
             "eventTime": "2026-01-01T00:00:02.500000Z", "type": "Warning", "reason": "Conflict",
             "regarding": {"name": "tickets"}, "note": "changed meanwhile"
         }));
-        let expected =
-            [cell(Style::Dim, "   2.5 s"), plain("tickets"), cell(Style::Warn, "Conflict"), plain("changed meanwhile")];
+        let expected = [
+            cell(Style::Dim, "   2.5 s"),
+            plain("tickets              "),
+            cell(Style::Warn, "Conflict          "),
+            plain("changed meanwhile"),
+        ];
         assert_eq!(line.row(&event.unwrap()), expected);
     }
 }
