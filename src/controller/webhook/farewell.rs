@@ -56,7 +56,9 @@ pub async fn reconcile(
     };
     book.tag = None;
     let mut pass = Pass::new(context, webhook.clone(), session, None, version, (world, book));
-    match pass.take_down(farewell).await {
+    let left = pass.take_down(farewell).await;
+    let report = report.leaving();
+    match left {
         Ok(()) => Ok(Action::await_change()),
         Err(Failure::Kubernetes(error)) => Err(error.into()),
         Err(failure) => report.failure(blocked(failure), Some(pass.book.status.clone())).await,

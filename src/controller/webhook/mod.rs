@@ -89,6 +89,7 @@ async fn run<'a>(
     book.tag = memo.tag.or_else(|| recorded.and_then(crate::cognigy::ETag::from_header));
     let mut pass = Pass::new(context, webhook.clone(), session, Some(wish), version, (world, book));
     pass.settled = settled;
+    pass.matching = settled || memo.matching.is_some_and(|matching| matching == change::name(webhook, wish));
     pass.unhealthy = unhealthy;
     let ended = pass.bring_up(wish).await;
     (pass, ended)

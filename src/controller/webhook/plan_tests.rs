@@ -51,12 +51,15 @@ fn desired() -> impl Strategy<Value = Desired> {
     )
 }
 
-/// Walks the plan with every step going well; the worlds before each step, and the end.
+/// The worlds before each step, the last world, and how it ended.
+type Walk = (Vec<(World, Step)>, World, Next);
+
+/// Walks the plan with every step going well.
 fn walk(
     desired: &Desired,
     mut world: World,
     next: impl Fn(&World) -> Next,
-) -> Result<(Vec<(World, Step)>, World, Next), TestCaseError> {
+) -> Result<Walk, TestCaseError> {
     let mut steps = Vec::new();
     for _ in 0..STEPS {
         match next(&world) {
