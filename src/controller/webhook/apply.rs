@@ -149,7 +149,11 @@ impl<'a> Pass<'a> {
             Step::Put { active } => self.put(active).await,
             Step::Deactivate(version) => self.deactivate(version).await,
             Step::Delete(version) => self.delete(version).await,
-            Step::Release => Ok(metadata::remove_finalizer(&self.api, &*self.object, FINALIZER).await?),
+            Step::Release => {
+                metadata::remove_finalizer(&self.api, &*self.object, FINALIZER).await?;
+                self.world.claimed = false;
+                Ok(())
+            }
         }
     }
 
@@ -589,6 +593,10 @@ impl<'a> Pass<'a> {
 
     /// Tells what happened, with all that is known of the webhook.
     pub fn tell(&self, reason: EventReason, note: String, latency: Option<Duration>) {
+        let note = match latency {
+            Some(latency) => format!("{note} ({} ms)", latency.as_millis()),
+            None => note,
+        };
         let fact = self.fact(reason, note);
         self.context.trail.record(Fact { latency, ..fact });
     }

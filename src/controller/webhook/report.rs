@@ -245,7 +245,14 @@ impl<'a> Report<'a> {
         // A failing check is told when it happens, with its latency.
         if verdict.reason != Reason::HealthCheckFailed {
             let told = status::conditions(old);
-            tell::verdict(self.context, fact, self.webhook, told, verdict.reason, &verdict.message);
+            tell::verdict(
+                self.context,
+                fact,
+                self.webhook,
+                told,
+                (verdict.reason, EventReason::telling(verdict.reason)),
+                &verdict.message,
+            );
         }
         let status = status::complete(self.webhook, draft, &verdict, now);
         let written = self.latest.status.as_ref();
