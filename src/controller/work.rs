@@ -89,7 +89,7 @@ impl Work {
             () = crds::wait_until_served(&self.client, &self.readiness) => {}
             () = stop.cancelled() => return,
         }
-        let (context, writers, config_maps) = self.context();
+        let (context, writers) = self.context();
         let queues: Vec<_> = self.scopes.iter().map(|scope| context.triggers.queues(scope.as_deref())).collect();
         let mut tasks = JoinSet::new();
         let triggers = context.triggers.clone();
@@ -100,7 +100,7 @@ impl Work {
             context.policies.ready().await;
             context.webhooks.ready().await;
             context.secrets.ready().await;
-            config_maps.ready().await;
+            context.config_maps.ready().await;
         };
         tokio::select! {
             () = filled => tracing::info!("all watches are in sync"),
@@ -119,8 +119,8 @@ impl Work {
         tasks.shutdown().await;
     }
 
-    /// What every pass shares, the writing ends of its stores, and the `ConfigMap`s, which no pass reads from a store.
-    fn context(&self) -> (Arc<Context>, Writers, Cache<PartialObjectMeta<ConfigMap>>) {
+    /// What every pass shares, and the writing ends of its stores.
+    fn context(&self) -> (Arc<Context>, Writers) {
         let (tenants, tenant_writers) = stores(&self.scopes);
         let (policies, policy_writers) = stores(&self.scopes);
         let (webhooks, webhook_writers) = stores(&self.scopes);
@@ -133,6 +133,7 @@ impl Work {
             policies,
             webhooks,
             secrets,
+            config_maps,
             index: Index::default(),
             sessions: Sessions::default(),
             hosts: Hosts::new(),
@@ -151,7 +152,7 @@ impl Work {
             secrets: secret_writers,
             config_maps: config_map_writers,
         };
-        (Arc::new(context), writers, config_maps)
+        (Arc::new(context), writers)
     }
 
     /// Starts one watch for each kind and namespace.

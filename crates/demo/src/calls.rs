@@ -7,11 +7,11 @@ use cognigy_simulator::{Handle, Route, State};
 use crate::screen::{Cell, Style, cell, head, plain};
 
 /// The routes that make a webhook live, in the order of its life.
-const COLUMNS: [(Route, &str); 4] = [
-    (Route::CreateIntegration, "REGISTER"),
-    (Route::GetWebhook, "READ"),
-    (Route::PutWebhook, "POLICY"),
-    (Route::UpdateIntegration, "ACTIVATE"),
+const COLUMNS: [(&[Route], &str); 4] = [
+    (&[Route::CreateIntegration], "REGISTER"),
+    (&[Route::GetIntegration, Route::GetWebhook], "READ"),
+    (&[Route::PutWebhook], "POLICY"),
+    (&[Route::UpdateIntegration], "ACTIVATE"),
 ];
 
 /// The calls for one webhook.
@@ -46,7 +46,8 @@ fn count(state: &State) -> BTreeMap<String, Count> {
         counts.entry((*name).clone()).or_default().checks = state.callback_requests(name).len();
     }
     for request in state.requests() {
-        let Some(column) = COLUMNS.iter().position(|(route, _)| request.route == Some(*route)) else { continue };
+        let Some(route) = request.route else { continue };
+        let Some(column) = COLUMNS.iter().position(|(routes, _)| routes.contains(&route)) else { continue };
         let body = request.json();
         let id = request.path.rsplit('/').next().unwrap_or_default();
         let name = names.get(id).map(|name| name.as_str()).or_else(|| body["name"].as_str()).unwrap_or_default();

@@ -32,8 +32,8 @@ impl House {
     }
 
     /// Ends everything in order: what was created in a reader's cluster, the operator, the simulator, the control plane. The
-    /// operator's log stays where something failed.
-    pub(crate) async fn close(mut self, failed: bool, screen: &mut Screen) {
+    /// operator's log stays unless all went well.
+    pub(crate) async fn close(mut self, well: bool, screen: &mut Screen) {
         if let Some(scenario) = self.scenario.take() {
             scenario.abort();
         }
@@ -49,7 +49,7 @@ impl House {
             simulator.stop().await;
         }
         let log = self.operator_log();
-        if failed && log.is_file() {
+        if !well && log.is_file() {
             self.files.disable_cleanup(true);
             screen.line(format_args!("\nThe operator's log: {}", log.display()));
         }

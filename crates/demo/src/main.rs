@@ -80,8 +80,8 @@ async fn run(args: &Args, screen: &mut Screen) -> Result<ExitCode> {
         shown = show::show(args, &mut house, &mut verdict, screen) => Some(shown),
     };
     screen.settle();
-    let failed = matches!(shown, Some(Err(_))) || matches!(verdict, Some(Verdict::NotReady));
-    house.close(failed, screen).await;
+    let well = verdict == Some(Verdict::Ready) && !matches!(shown, Some(Err(_)));
+    house.close(well, screen).await;
     match (shown, verdict) {
         (Some(Err(error)), _) => Err(error),
         (_, Some(Verdict::Ready)) => Ok(ExitCode::SUCCESS),

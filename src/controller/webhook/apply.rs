@@ -187,22 +187,24 @@ impl<'a> Pass<'a> {
             policy: Compared::Differs,
             tagged,
         });
-        let note = format!(
-            "registered {} version {} as {} ({})",
-            wished.name,
-            wished.version,
-            integration.id,
-            if active { "active" } else { "inactive" }
-        );
-        self.tell(EventReason::Registered, note, Some(answer.latency));
+        let state = if active { "active" } else { "inactive" };
+        let note = format!("registered {} version {} as {} ({state})", wished.name, wished.version, integration.id);
+        self.tell_registered(note, Some(answer.latency)).await
+    }
+
+    /// Tells of a registration of our own, and which version it is to replace.
+    async fn tell_registered(&mut self, note: String, latency: Option<Duration>) -> Result<(), Failure> {
+        self.tell(EventReason::Registered, note, latency);
+        let (name, version) = (self.object.registered_name(), self.version);
         if let Some(replaced) = self.world.older.iter().find(|older| older.active) {
             let note = format!(
-                "version {} of {} is deprecated: version {} replaces it as soon as it is live",
-                replaced.version, wished.name, wished.version
+                "version {} of {name} is deprecated: version {version} replaces it as soon as it is live",
+                replaced.version
             );
             self.tell(EventReason::VersionDeprecated, note, None);
         }
-        self.progress(&format!("registered as {}", integration.id)).await
+        let id = self.id()?;
+        self.progress(&format!("registered as {id}")).await
     }
 
     async fn find(&mut self) -> Result<(), Failure> {
@@ -242,10 +244,17 @@ impl<'a> Pass<'a> {
             policy: Compared::Unread,
             tagged: false,
         });
-        if self.world.ours || self.observing() {
+        if self.wish.is_none() || self.observing() {
             return Ok(());
         }
         let id = self.id()?;
+        if self.world.ours {
+            let (name, version) = (self.object.registered_name(), self.version);
+            let note = format!(
+                "registered {name} version {version} as {id}: an earlier try whose answer was lost had got through"
+            );
+            return self.tell_registered(note, None).await;
+        }
         let state = if active { "active, and stays so" } else { "inactive" };
         let same = if identical { "equals the spec" } else { "differs from the spec and is corrected" };
         self.tell(EventReason::Adopted, format!("adopted {id}, which was there before ({state}; it {same})"), None);
@@ -433,6 +442,14 @@ impl<'a> Pass<'a> {
                 if active { (EventReason::Activated, "active") } else { (EventReason::Deactivated, "inactive") };
             let note = format!("{id} ({} version {}) is {word}", wished.name, wished.version);
             self.tell(reason, note, Some(answer.latency));
+        }
+        let newer = self.world.older.iter().find(|other| other.version > wished.version);
+        if let Some(newer) = newer.filter(|_| active && !before.active && !self.settled) {
+            let note = format!(
+                "{} is rolled back from version {} to version {}, which is {id}",
+                wished.name, newer.version, wished.version
+            );
+            self.tell(EventReason::VersionRolledBack, note, None);
         }
         Ok(())
     }

@@ -74,7 +74,7 @@ pub async fn check(
             .collect(),
         version: registration.version,
         timeout: Duration::from_secs(u64::try_from(settings.timeout_seconds).unwrap_or(5)),
-        ca_bundle: bundle.map(|(pem, _)| pem.expose_secret().as_bytes().into()),
+        ca_bundle: bundle.map(|pem| pem.expose_secret().as_bytes().into()),
     };
     let report = context.prober.check(&check, &wish.guard).await?;
     let key = ObjectKey::of(webhook);

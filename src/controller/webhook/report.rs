@@ -18,8 +18,7 @@ use super::{
 };
 use crate::{
     api::{
-        CognigyTenant, CognigyWebhook, CognigyWebhookStatus, EventReason, ObjectKey, RECONCILE_REQUESTED_ANNOTATION,
-        Reason,
+        CognigyTenant, CognigyWebhook, CognigyWebhookStatus, EventReason, RECONCILE_REQUESTED_ANNOTATION, Reason,
         webhook::{Failure as FailureStatus, Mode},
     },
     cluster::{self, audit::Fact},
@@ -179,8 +178,10 @@ impl<'a> Report<'a> {
                 let schedule = observe::schedule(self.webhook, self.context);
                 let before = self.change.as_deref().and_then(|change| change::failure(self.webhook, change));
                 let mut failure = before.unwrap_or_default();
-                failure.attempts += 1;
-                let tries = u32::try_from(failure.attempts).unwrap_or(u32::MAX);
+                // What is tried at a resync after the attempts are used up is no further attempt, and no news.
+                let made = u32::try_from(failure.attempts).unwrap_or_default();
+                let tries = (made + 1).min(schedule.max_retries + 1);
+                failure.attempts = i32::try_from(tries).unwrap_or(i32::MAX);
                 let exhausted = tries > schedule.max_retries;
                 let wait = if exhausted { resync } else { schedule.delay_before(tries, Jitter::new(rand::random())) };
                 let now = Timestamp::now();
@@ -234,12 +235,6 @@ impl<'a> Report<'a> {
             tell::verdict(self.context, fact, self.webhook, told, verdict.reason, &verdict.message);
         }
         let status = status::complete(self.webhook, draft, &verdict, now);
-        let key = ObjectKey::of(self.webhook);
-        let kind = CognigyWebhook::kind(&());
-        self.context.metrics.conditions(&kind, &key.namespace, &key.name, &status.conditions);
-        let state = status.state.map(|state| format!("{state:?}"));
-        let tenant = self.webhook.tenant_key().to_string();
-        self.context.metrics.webhook(&key.namespace, &key.name, &tenant, state.as_deref());
         let written = self.latest.status.as_ref();
         if let Some(status) = status::worth_writing(status, written, synced, now)
             && let Some(written) = cluster::status::write(self.api, &*self.latest, &status, None).await?.applied()
