@@ -62,10 +62,10 @@ struct DefinitionSpec {
 }
 
 #[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
 struct Names {
     kind: String,
-    short_names: Vec<String>,
+    #[serde(rename = "shortNames")]
+    short: Vec<String>,
     categories: Vec<String>,
 }
 
@@ -125,7 +125,7 @@ struct Rule {
 }
 
 fn section(spec: &DefinitionSpec) -> Result<String> {
-    let Names { kind, short_names, categories } = &spec.names;
+    let Names { kind, short, categories } = &spec.names;
     let [version] = spec.versions.as_slice() else { return Err(format!("{kind} has not exactly one version").into()) };
     let root = &version.schema.root;
     let mut text = format!(
@@ -133,24 +133,25 @@ fn section(spec: &DefinitionSpec) -> Result<String> {
         plain(&root.description),
         spec.group,
         version.name,
-        short_names.join("`, `"),
+        short.join("`, `"),
         categories.join("`, `"),
     );
     for part in ["spec", "status"] {
         let Some(schema) = root.properties.get(part) else { continue };
-        let mut rows = String::new();
+        let mut rows = Vec::new();
         fields(part, schema, &mut rows);
-        write!(
-            text,
-            "\n### {kind}: {part}\n\n| Field | Type | Default | Bounds | Meaning |\n|---|---|---|---|---|\n{rows}"
-        )?;
+        let head = "| Field | Type | Default | Bounds | Meaning |\n|---|---|---|---|---|";
+        write!(text, "\n### {kind}: {part}\n\n{head}\n{}\n", rows.join("\n"))?;
     }
     write!(text, "\n### {kind}: columns of `kubectl get`\n\n| Column | Meaning |\n|---|---|\n")?;
     for Column { name, description, priority } in &version.additional_printer_columns {
         let wide = if *priority > 0 { " (`-o wide`)" } else { "" };
         writeln!(text, "| {name}{wide} | {} |", plain(description))?;
     }
-    write!(text, "\n### {kind}: rules\n\nThe API server refuses an object that breaks one of these, with this message:\n\n")?;
+    write!(
+        text,
+        "\n### {kind}: rules\n\nThe API server refuses an object that breaks one of these, with this message:\n\n"
+    )?;
     let mut found = Vec::new();
     rules("", root, &mut found);
     for (message, paths) in found {
@@ -160,7 +161,7 @@ fn section(spec: &DefinitionSpec) -> Result<String> {
 }
 
 /// One row for each field below `path`.
-fn fields(path: &str, schema: &Schema, rows: &mut String) {
+fn fields(path: &str, schema: &Schema, rows: &mut Vec<String>) {
     for (name, field) in &schema.properties {
         let path = format!("{path}.{name}");
         let default = match &field.default {
@@ -169,7 +170,7 @@ fn fields(path: &str, schema: &Schema, rows: &mut String) {
             None => "–".to_owned(),
         };
         let cells = [format!("`{path}`"), kind(field), default, bounds(field).join("; "), plain(&field.description)];
-        rows.push_str(&format!("| {} |\n", cells.join(" | ")));
+        rows.push(format!("| {} |", cells.join(" | ")));
         if name != "conditions" {
             fields(&path, field, rows);
             if let Some(item) = &field.items {
@@ -273,14 +274,14 @@ mod tests {
              {type: integer, minimum: 1, maximum: 9, default: 4}\n        how: {type: string, enum: [Fast, Slow]}\n",
         )
         .unwrap();
-        let mut rows = String::new();
+        let mut rows = Vec::new();
         fields("spec", &schema, &mut rows);
         let expected = [
             r"| `spec.items` | list of objects | required | at most 3 items | A \*list\*. |",
             "| `spec.items[].how` | `Fast` or `Slow` | – |  |  |",
             "| `spec.items[].size` | integer | `4` | 1–9 |  |",
         ];
-        assert_eq!(rows.lines().collect::<Vec<_>>(), expected);
+        assert_eq!(rows, expected);
     }
 
     #[test]
@@ -305,13 +306,12 @@ mod tests {
 
     /// The anchors of a document's headings, as GitHub makes them.
     fn anchors(text: &str) -> Vec<String> {
-        let headings = text.lines().filter(|line| line.starts_with('#')).map(|line| line.trim_start_matches('#').trim());
-        let kept = |letter: char| letter.is_alphanumeric() || matches!(letter, ' ' | '-' | '_');
-        headings.map(|line| line.to_lowercase().chars().filter(|letter| kept(*letter)).collect()).map(dashed).collect()
-    }
-
-    fn dashed(heading: String) -> String {
-        heading.replace(' ', "-")
+        let anchor = |heading: &str| -> String {
+            let letters = heading.trim_start_matches('#').trim().chars().flat_map(char::to_lowercase);
+            let kept = letters.filter(|letter| letter.is_alphanumeric() || matches!(letter, ' ' | '-' | '_'));
+            kept.map(|letter| if letter == ' ' { '-' } else { letter }).collect()
+        };
+        text.lines().filter(|line| line.starts_with('#')).map(anchor).collect()
     }
 
     #[test]
