@@ -175,6 +175,28 @@ async fn a_registration_whose_answer_is_malformed_is_made_only_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_half_done_registration_is_taken_up_although_the_spec_changed_meanwhile() {
+    world(Options::default(), async |world| {
+        world.policy("slow", json!({"intervalsMs": [3_600_000]})).await;
+        world.fault(Fault::on(Route::CreateIntegration).times(1).lose_after());
+        webhook(world, json!({"retryPolicyRef": {"name": "slow"}})).await;
+        world.until_reason("orders", "ServerError").await;
+        webhook(world, json!({"retryPolicyRef": {"name": "slow"}, "headers": {"X-Stage": "live"}})).await;
+        world.until_reason("orders", "Active").await;
+        let integrations = world.integrations();
+        assert_eq!(integrations.len(), 1);
+        assert_eq!((&integrations[0].headers["X-Stage"], integrations[0].active), (&json!("live"), true));
+        let answers: Vec<_> = world.requests_to(Route::CreateIntegration).iter().map(|one| one.status).collect();
+        assert_eq!(answers, [None, Some(409)]);
+        world.until_event("orders", "Activated").await;
+        let events = world.events("orders").await;
+        assert_eq!(reasons(&events)[..2], ["Registered", "RetryPolicyApplied"], "{events:?}");
+        assert!(reasons(&events).contains(&"Updated"), "{events:?}");
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_call_without_an_answer_times_out_and_is_tried_again() {
     world(Options::default(), async |world| {
         let hang = world.fault(Fault::on(Route::CreateIntegration).hang());

@@ -41,6 +41,13 @@ async fn a_failing_health_check_keeps_the_webhook_inactive_until_it_passes() {
         assert_eq!(world.event_count("orders", "HealthCheckFailed").await, 1, "an equal failure is no news");
         assert_eq!(world.count(Route::CreateIntegration), 1);
 
+        // A restart looks again at once, and has nothing new to tell.
+        let checked = world.callback("orders").requests().len();
+        world.stop_operator().await;
+        world.start_operator().await;
+        world.until_sim("a check", |state| state.callback_requests("orders").len() > checked + 1).await;
+        assert_eq!(world.event_count("orders", "HealthCheckFailed").await, 1, "a restart is no news");
+
         world.callback("orders").answer(Answer::status(500));
         world
             .until("orders", |webhook: &CognigyWebhook| {

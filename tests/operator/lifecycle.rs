@@ -1,7 +1,7 @@
 //! From `kubectl apply` to a live webhook, and back.
 
 use cognigy_operator::api::{CognigyTenant, CognigyWebhook, webhook::State};
-use cognigy_simulator::{Options, Route};
+use cognigy_simulator::{Fault, Options, Route};
 use serde_json::json;
 
 use crate::harness::{condition, reasons, world};
@@ -73,6 +73,32 @@ async fn a_deleted_webhook_is_deleted_in_cognigy_before_it_goes() {
         world.until_gone::<CognigyWebhook>("orders").await;
         assert!(world.integrations().is_empty());
         world.until_event("orders", "Deleted").await;
+        let writes = world.writes("orders").await;
+        let last = writes.iter().rev().take_while(|write| write.subresource.is_none()).count();
+        assert_eq!(last, 1, "the finalizer goes in one write: {writes:?}");
+        world.stop_operator().await;
+        let events = world.events("orders").await;
+        assert_eq!(reasons(&events), ["Registered", "HealthCheckPassed", "Activated", "Deleted"]);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_version_whose_registration_a_crash_hid_is_not_left_behind() {
+    world(Options::default(), async |world| {
+        world.tenant("production", json!({})).await;
+        world.fault(Fault::on(Route::CreateIntegration).times(1).lose_after());
+        world.fault(Fault::on(Route::CreateIntegration).skip(1).status(503));
+        world.webhook("orders", json!({"version": 1, "previousVersions": 0})).await;
+        world.until_reason("orders", "ServerError").await;
+        world.stop_operator().await;
+        assert_eq!(world.integrations().len(), 1);
+        world.clear_faults();
+        world.webhook("orders", json!({"version": 2, "previousVersions": 0})).await;
+        world.start_operator().await;
+        world.until_reason("orders", "Active").await;
+        let versions: Vec<_> = world.integrations().into_iter().map(|one| one.version).collect();
+        assert_eq!(versions, [2]);
     })
     .await;
 }

@@ -173,7 +173,14 @@ async fn write(
     let status = status::status(tenant, connection, verdict, counts, jiff::Timestamp::now());
     let before = tenant.status.as_ref();
     let told = before.map(|status| status.conditions.as_slice()).unwrap_or_default();
-    tell::verdict(context, Fact::new, tenant, told, verdict.reason, &verdict.message);
+    tell::verdict(
+        context,
+        Fact::new,
+        tenant,
+        told,
+        (verdict.reason, status::event(told, verdict.reason)),
+        &verdict.message,
+    );
     if let Some(written) = cluster::status::write(api, tenant, &status, before).await?.applied() {
         context.wrote(&written);
     }

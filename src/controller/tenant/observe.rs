@@ -55,11 +55,9 @@ pub fn fingerprint(tenant: &CognigyTenant, context: &Context) -> String {
     let maps =
         sources.config_maps.iter().map(|key| context.config_maps.get(key).and_then(|found| found.resource_version()));
     let versions = secrets.chain(maps).map(Option::unwrap_or_default);
-    std::iter::once(tenant.metadata.generation.unwrap_or_default().to_string())
-        .chain(versions)
-        .chain(scopes(tenant, context))
-        .collect::<Vec<_>>()
-        .join("/")
+    // The spec itself and not its generation, which the wish to be deleted moves too.
+    let spec = serde_json::to_string(&tenant.spec).unwrap_or_default();
+    std::iter::once(spec).chain(versions).chain(scopes(tenant, context)).collect::<Vec<_>>().join("/")
 }
 
 /// The scopes to ask for: the tenant's own list, or what its webhooks need; without any webhook yet, what a registered

@@ -13,7 +13,7 @@ use super::{
     observe::Wish,
     plan::{self, Next, Outcome, Step, Why},
     registration,
-    world::{Fact as Compared, Farewell, Health, Known, Target, World},
+    world::{Fact as Compared, Farewell, Health, Known, Older, Target, World},
 };
 use crate::{
     api::{CognigyWebhook, EventReason, FINALIZER, REGISTRATION_ANNOTATION, webhook::Drift},
@@ -48,6 +48,8 @@ pub struct Pass<'a> {
     pub book: Book,
     /// Nothing in Kubernetes changed since the last pass that went well: what differs outside is drift.
     pub settled: bool,
+    /// What Cognigy had under the known entity tag was as wished: a 304 says that it still is.
+    pub matching: bool,
     /// What differed from the wish when it was read.
     pub drift: Vec<Drift>,
     /// The last health check's failure.
@@ -86,6 +88,7 @@ impl<'a> Pass<'a> {
             world,
             book,
             settled: false,
+            matching: false,
             drift: Vec::new(),
             unhealthy: None,
             version,
@@ -131,6 +134,7 @@ impl<'a> Pass<'a> {
     async fn step(&mut self, step: Step) -> Result<(), Failure> {
         tracing::debug!(object = %self.object.object_ref(&()).name.unwrap_or_default(), ?step, "step");
         match step {
+            Step::Recover(version) => self.recover(version).await,
             Step::Claim => self.claim().await,
             Step::Register => self.register().await,
             Step::Find => self.find().await,
@@ -142,8 +146,23 @@ impl<'a> Pass<'a> {
             Step::Put { active } => self.put(active).await,
             Step::Deactivate(version) => self.deactivate(version).await,
             Step::Delete(version) => self.delete(version).await,
-            Step::Release => Ok(metadata::remove_finalizer(&self.api, &*self.object, FINALIZER).await?),
+            Step::Release => {
+                metadata::remove_finalizer(&self.api, &*self.object, FINALIZER).await?;
+                self.world.claimed = false;
+                Ok(())
+            }
         }
+    }
+
+    async fn recover(&mut self, version: i64) -> Result<(), Failure> {
+        let name = self.object.registered_name();
+        self.world.lost = None;
+        if let Some(found) = self.session.find_integration(&name, version).await?.value {
+            let active = found.status == Some(Status::Active);
+            self.book.keep(&found.id, version, active);
+            self.world.older.insert(0, Older { version, active });
+        }
+        Ok(())
     }
 
     async fn claim(&mut self) -> Result<(), Failure> {
@@ -264,7 +283,7 @@ impl<'a> Pass<'a> {
     async fn read_webhook(&mut self) -> Result<(), Failure> {
         let id = self.id()?;
         let known = self.world.known().copied();
-        let conditional = self.settled && known.is_some_and(|known| !known.seen);
+        let conditional = self.matching && known.is_some_and(|known| !known.seen);
         let tag = self.book.tag.clone().filter(|_| conditional);
         let answer = match self.session.get_webhook(&id, tag.as_ref()).await {
             Ok(answer) => answer,
@@ -506,6 +525,14 @@ impl<'a> Pass<'a> {
         self.world.older.retain(|older| older.version != version);
     }
 
+    /// Whether Cognigy has the wished registration and policy, active or not.
+    pub fn matches(&self) -> bool {
+        let policy = self.wish.is_some_and(|wish| wish.desired.policy);
+        self.world
+            .known()
+            .is_some_and(|known| known.registration == Compared::Same && (!policy || known.policy == Compared::Same))
+    }
+
     fn key(&self) -> String {
         registration::key(&self.object, self.version)
     }
@@ -558,6 +585,10 @@ impl<'a> Pass<'a> {
 
     /// Tells what happened, with all that is known of the webhook.
     pub fn tell(&self, reason: EventReason, note: String, latency: Option<Duration>) {
+        let note = match latency {
+            Some(latency) => format!("{note} ({} ms)", latency.as_millis()),
+            None => note,
+        };
         let fact = self.fact(reason, note);
         self.context.trail.record(Fact { latency, ..fact });
     }

@@ -69,7 +69,19 @@ impl<'a> Report<'a> {
         self.full = true;
         self.latest = pass.object.clone();
         let uid = self.webhook.uid().unwrap_or_default();
-        self.context.memos.update(&uid, |memo| memo.tag.clone_from(&pass.book.tag));
+        let matching = pass.matches().then(|| self.change.clone()).flatten();
+        self.context.memos.update(&uid, |memo| {
+            memo.tag.clone_from(&pass.book.tag);
+            memo.matching = matching;
+        });
+        self
+    }
+
+    /// The same report after a pass that took the webhook down as far as it could: leaving is a change of its own.
+    #[must_use]
+    pub fn leaving(mut self) -> Self {
+        self.change = Some("deletion".to_owned());
+        self.full = true;
         self
     }
 
@@ -190,7 +202,8 @@ impl<'a> Report<'a> {
                 failure.next_attempt_at = now.checked_add(wait).ok().map(Time);
                 failure.last_error = Some(message.clone());
                 draft.failure = Some(failure);
-                let verdict = if exhausted {
+                // A deletion waits on: nobody has to change anything for it to go through.
+                let verdict = if exhausted && disposition.reason != Reason::DeletionBlocked {
                     let message = format!("given up after {tries} tries, tried again at each resync: {message}");
                     Verdict { reason: Reason::RetriesExhausted, message }
                 } else {
@@ -232,7 +245,14 @@ impl<'a> Report<'a> {
         // A failing check is told when it happens, with its latency.
         if verdict.reason != Reason::HealthCheckFailed {
             let told = status::conditions(old);
-            tell::verdict(self.context, fact, self.webhook, told, verdict.reason, &verdict.message);
+            tell::verdict(
+                self.context,
+                fact,
+                self.webhook,
+                told,
+                (verdict.reason, EventReason::telling(verdict.reason)),
+                &verdict.message,
+            );
         }
         let status = status::complete(self.webhook, draft, &verdict, now);
         let written = self.latest.status.as_ref();

@@ -52,6 +52,8 @@ pub struct World {
     /// A registration found under this key is this resource's own: the key was recorded before the pass began and
     /// was never refused.
     pub ours: bool,
+    /// Another version whose key was recorded and of which no id is known: a crash may have hidden its registration.
+    pub lost: Option<i64>,
     /// The object of the desired version.
     pub target: Target,
     /// What the last health check of what is about to go live said.
