@@ -166,7 +166,11 @@ impl Inner {
                     spent += error.latency;
                     repeated = true;
                 }
-                (Err(mut error), _) => {
+                (Err(mut error), token) => {
+                    // A scope that is granted later is only in a token that is fetched later.
+                    if let (ErrorKind::Forbidden { .. }, Some(token)) = (&error.kind, token) {
+                        self.credentials.forget(&token).await;
+                    }
                     error.latency += spent;
                     return Err(error);
                 }

@@ -3,7 +3,7 @@
 use std::{collections::HashMap, fmt::Debug, sync::Arc};
 
 use ipnet::IpNet;
-use k8s_openapi::api::core::v1::Secret;
+use k8s_openapi::api::core::v1::{ConfigMap, Secret};
 use kube::{
     Api, Client, Resource, ResourceExt as _,
     core::PartialObjectMeta,
@@ -38,8 +38,10 @@ pub struct Context {
     pub webhooks: Cache<CognigyWebhook>,
     /// The metadata of the Secrets, as watched; their data is read on use and never kept.
     pub secrets: Cache<PartialObjectMeta<Secret>>,
+    /// The metadata of the `ConfigMap`s, as watched.
+    pub config_maps: Cache<PartialObjectMeta<ConfigMap>>,
     /// Who uses what.
-    pub index: Arc<Index>,
+    pub index: Index,
     /// The tenants' connections.
     pub sessions: Sessions,
     /// The rate limits, one for each host and port.

@@ -39,7 +39,7 @@ pub enum Failure {
         /// The webhook's namespace.
         namespace: String,
     },
-    /// A Secret or ConfigMap, or a key of it, is missing or unusable.
+    /// A Secret or `ConfigMap`, or a key of it, is missing or unusable.
     #[error(transparent)]
     Source(#[from] SecretError),
     /// `spec.retryPolicyRef` names no object.

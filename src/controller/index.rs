@@ -1,5 +1,5 @@
 //! Who uses what: from a tenant, a policy, a Secret or a registered name to the webhooks, and from a Secret or a
-//! ConfigMap to the tenants.
+//! `ConfigMap` to the tenants.
 //!
 //! Kept in step with the watches, so that a change reaches the resources that use the changed object, and only those,
 //! without reading every resource.
@@ -10,8 +10,9 @@ use std::{
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
+use super::tenant::observe::Sources;
 use crate::{
-    api::{CognigyTenant, CognigyWebhook, ObjectKey, tenant::AuthMethod},
+    api::{CognigyTenant, CognigyWebhook, ObjectKey},
     cognigy::Surface,
 };
 
@@ -141,32 +142,16 @@ impl Index {
         inner.affected(&uses)
     }
 
-    /// The webhooks that are known.
-    pub fn webhooks(&self) -> BTreeSet<ObjectKey> {
-        self.lock().uses.keys().cloned().collect()
-    }
-
-    /// Takes a tenant's Secrets and ConfigMaps in, or their change.
+    /// Takes a tenant's Secrets and `ConfigMap`s in, or their change.
     pub fn record_tenant(&self, tenant: &CognigyTenant) {
-        let key = ObjectKey::of(tenant);
-        let within = |name: &str| ObjectKey::new(&*key.namespace, name);
-        let credentials = match tenant.spec.auth.method() {
-            Some(AuthMethod::OAuth2(oauth2)) => Some(within(&oauth2.credentials_secret_ref.name)),
-            Some(AuthMethod::ApiKey(api_key)) => Some(within(&api_key.secret_ref.name)),
-            Some(AuthMethod::BearerToken(token)) => Some(within(&token.secret_ref.name)),
-            None => None,
-        };
-        let bundle = tenant.spec.ca_bundle.as_ref();
+        let (key, sources) = (ObjectKey::of(tenant), Sources::of(tenant));
         let mut inner = self.lock();
         inner.forget_tenant(&key);
-        for secret in credentials
-            .into_iter()
-            .chain(bundle.and_then(|bundle| bundle.secret_ref.as_ref()).map(|reference| within(&reference.name)))
-        {
+        for secret in sources.secrets {
             insert(&mut inner.tenants_by_secret, secret, &key);
         }
-        if let Some(reference) = bundle.and_then(|bundle| bundle.config_map_ref.as_ref()) {
-            insert(&mut inner.tenants_by_config_map, within(&reference.name), &key);
+        for config_map in sources.config_maps {
+            insert(&mut inner.tenants_by_config_map, config_map, &key);
         }
     }
 
@@ -200,7 +185,7 @@ impl Index {
         self.lock().tenants_by_secret.get(secret).cloned().unwrap_or_default()
     }
 
-    /// The tenants that read a ConfigMap.
+    /// The tenants that read a `ConfigMap`.
     pub fn tenants_of_config_map(&self, config_map: &ObjectKey) -> BTreeSet<ObjectKey> {
         self.lock().tenants_by_config_map.get(config_map).cloned().unwrap_or_default()
     }

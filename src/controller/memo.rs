@@ -18,6 +18,8 @@ pub struct Memo {
     pub written: Option<String>,
     /// The entity tag that Cognigy last told for the webhook.
     pub tag: Option<ETag>,
+    /// The change whose registration and policy Cognigy had when the tag was told: as long as the tag stays, it has them.
+    pub matching: Option<String>,
     /// When the outside is to be compared again.
     pub next_sync: Option<Instant>,
     /// Failing health checks before activation.

@@ -26,6 +26,7 @@ pub mod tenant;
 mod triggers;
 mod watches;
 pub mod webhook;
+mod work;
 
 pub use context::Settings;
 pub use run::{Operator, RunError, run};

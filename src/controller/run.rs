@@ -1,46 +1,19 @@
-//! Starts everything, and ends it in order.
+//! Starts the operator, and ends it in order.
 
-use std::{collections::HashMap, fmt::Debug, hash::Hash, io, net::IpAddr, sync::Arc, time::Duration, time::Instant};
+use std::{io, net::IpAddr, time::Duration};
 
-use futures::{FutureExt as _, StreamExt as _, future::BoxFuture};
-use k8s_openapi::{NamespaceResourceScope, api::core::v1::ConfigMap};
-use kube::{
-    Api, Client, Resource, ResourceExt as _,
-    core::PartialObjectMeta,
-    runtime::{
-        Controller,
-        controller::{self, Action},
-        reflector::{self, ObjectRef, Store, store::Writer},
-        watcher,
-    },
-};
-use serde::de::DeserializeOwned;
+use futures::FutureExt as _;
+use kube::{Client, runtime::watcher};
 use thiserror::Error;
-use tokio::{net::TcpListener, sync::watch, task::JoinSet};
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
 
-use super::{
-    backoff,
-    context::{Cache, Context, Settings},
-    index::Index,
-    memo::Memos,
-    observer::Observer,
-    pass::PassError,
-    retry_policy,
-    sessions::Sessions,
-    tenant,
-    triggers::Triggers,
-    watches, webhook,
-};
+use super::{context::Settings, work::Work};
 use crate::{
     args::Run,
-    cluster::{
-        audit::{AuditSink, Trail, reporting_instance},
-        crds,
-    },
-    cognigy::Hosts,
+    cluster::audit::{AuditSink, Trail, reporting_instance},
     metrics::Metrics,
-    probe::Prober,
-    server::{self, Gate, Liveness, Readiness, Told},
+    server::{self, Liveness, Readiness, Told},
 };
 
 /// How often the process shows that it is alive; `/livez` fails after three misses.
@@ -133,17 +106,17 @@ impl Operator {
     /// of the probes goes last.
     pub async fn run(self, shutdown: impl Future<Output = ()> + Send + 'static) -> Result<(), RunError> {
         let (readiness, liveness, metrics) = (Readiness::default(), Liveness::default(), Metrics::new()?);
-        let (stop, stopping) = watch::channel(false);
+        let stop = CancellationToken::new();
         metrics.leader(true);
         // Closed before the first answer is given: an empty set of gates would count as ready.
         let started = readiness.gate("start", "the watches to begin");
         let told = Told { readiness: readiness.clone(), liveness: liveness.clone(), metrics: metrics.clone() };
-        let (served, serving) = tokio::sync::oneshot::channel::<()>();
-        let server = tokio::spawn(server::serve(self.listener, told, serving.map(drop)));
-        tokio::spawn(async move {
-            shutdown.await;
-            let _ = stop.send(true);
-        });
+        let (all_done, probes_end) = tokio::sync::oneshot::channel::<()>();
+        let probes = tokio::spawn(server::serve(self.listener, told, probes_end.map(drop)));
+        tokio::spawn(shutdown.map({
+            let stop = stop.clone();
+            move |()| stop.cancel()
+        }));
         let (trail, writer) = Trail::new(self.client.clone(), self.audit, &reporting_instance());
         let writer = tokio::spawn(writer);
         let grace = self.shutdown_grace;
@@ -161,14 +134,13 @@ impl Operator {
             trail: trail.clone(),
         };
         let pulse = liveness.pulse("runtime", PULSE * 3);
-        let mut work = Box::pin(work.run(stopping.clone()));
+        let mut work = Box::pin(work.run(stop.clone()));
         let mut beats = tokio::time::interval(PULSE);
-        let mut asked = stopped(stopping);
         loop {
             tokio::select! {
                 () = &mut work => break,
                 _ = beats.tick() => pulse.beat(),
-                () = &mut asked => {
+                () = stop.cancelled() => {
                     tracing::info!("stopping: passes under way may end within {} s", grace.as_secs());
                     if tokio::time::timeout(grace, &mut work).await.is_err() {
                         tracing::warn!("passes were still under way at the end of the grace period; their objects are looked at again at the next start");
@@ -181,250 +153,7 @@ impl Operator {
         drop(work);
         trail.flush().await;
         writer.abort();
-        drop(served);
-        server.await.map_err(|error| RunError::Server(io::Error::other(error)))?.map_err(RunError::Server)
+        drop(all_done);
+        probes.await.map_err(|error| RunError::Server(io::Error::other(error)))?.map_err(RunError::Server)
     }
-}
-
-/// The watches and controllers.
-struct Work {
-    client: Client,
-    settings: Settings,
-    scopes: Vec<Option<String>>,
-    watch: watcher::Config,
-    concurrency: u16,
-    readiness: Readiness,
-    started: Gate,
-    metrics: Metrics,
-    trail: Trail,
-}
-
-impl Work {
-    async fn run(self, stopping: watch::Receiver<bool>) {
-        let mut asked = stopped(stopping.clone());
-        tokio::select! {
-            () = crds::wait_until_served(&self.client, &self.readiness) => {}
-            () = &mut asked => return,
-        }
-        let triggers = Arc::new(Triggers::default());
-        let (tenants, tenant_writers) = stores(&self.scopes);
-        let (policies, policy_writers) = stores(&self.scopes);
-        let (webhooks, webhook_writers) = stores(&self.scopes);
-        let (secrets, secret_writers) = stores(&self.scopes);
-        let (config_maps, config_map_writers) = stores::<PartialObjectMeta<ConfigMap>>(&self.scopes);
-        let queues: Vec<_> = self
-            .scopes
-            .iter()
-            .map(|scope| {
-                let scope = scope.as_deref();
-                (triggers.tenant_queue(scope), triggers.policy_queue(scope), triggers.webhook_queue(scope))
-            })
-            .collect();
-        let context = Arc::new(Context {
-            client: self.client.clone(),
-            tenants: tenants.clone(),
-            policies: policies.clone(),
-            webhooks: webhooks.clone(),
-            secrets: secrets.clone(),
-            index: Arc::new(Index::default()),
-            sessions: Sessions::default(),
-            hosts: Hosts::new(),
-            observer: Arc::new(Observer { metrics: self.metrics.clone(), triggers: triggers.clone() }),
-            prober: Prober::new(),
-            trail: self.trail.clone(),
-            metrics: self.metrics.clone(),
-            memos: Memos::default(),
-            triggers: triggers.clone(),
-            settings: self.settings.clone(),
-        });
-        let mut tasks = JoinSet::new();
-        let recounts = triggers.clone();
-        tasks.spawn(async move { recounts.run_recounts().await });
-        let gate = |kind: &str, scope: &Option<String>| {
-            let place = scope.as_ref().map_or_else(|| "all namespaces".to_owned(), |name| format!("namespace {name}"));
-            self.readiness.gate(format!("{kind} in {place}"), format!("the first list of {kind} in {place}"))
-        };
-        for (scope, writer) in tenant_writers {
-            let gate = gate("CognigyTenants", &scope);
-            tasks.spawn(watches::tenants(
-                context.clone(),
-                self.api(scope.as_deref()),
-                self.watch.clone(),
-                writer,
-                gate,
-            ));
-        }
-        for (scope, writer) in policy_writers {
-            let gate = gate("RetryPolicies", &scope);
-            tasks.spawn(watches::policies(
-                context.clone(),
-                self.api(scope.as_deref()),
-                self.watch.clone(),
-                writer,
-                gate,
-            ));
-        }
-        for (scope, writer) in webhook_writers {
-            let gate = gate("CognigyWebhooks", &scope);
-            tasks.spawn(watches::webhooks(
-                context.clone(),
-                self.api(scope.as_deref()),
-                self.watch.clone(),
-                writer,
-                gate,
-            ));
-        }
-        let all = watcher::Config::default();
-        for (scope, writer) in secret_writers {
-            let gate = gate("Secrets", &scope);
-            let of = context.clone();
-            let concern = move |key: &crate::api::ObjectKey| {
-                of.index.tenants_of_secret(key).into_iter().for_each(|tenant| of.triggers.tenant(tenant));
-                of.triggers.webhooks(of.index.webhooks_of_secret(key));
-            };
-            tasks.spawn(watches::sources(self.api(scope.as_deref()), all.clone(), writer, gate, concern));
-        }
-        for (scope, writer) in config_map_writers {
-            let gate = gate("ConfigMaps", &scope);
-            let of = context.clone();
-            let concern = move |key: &crate::api::ObjectKey| {
-                of.index.tenants_of_config_map(key).into_iter().for_each(|tenant| of.triggers.tenant(tenant));
-            };
-            tasks.spawn(watches::sources(self.api(scope.as_deref()), all.clone(), writer, gate, concern));
-        }
-        let filled = async {
-            tenants.ready().await;
-            policies.ready().await;
-            webhooks.ready().await;
-            secrets.ready().await;
-            config_maps.ready().await;
-        };
-        tokio::select! {
-            () = filled => tracing::info!("all watches are in sync"),
-            () = &mut asked => return,
-        }
-        self.started.open();
-        let mut controllers = Vec::new();
-        for (scope, (tenant_queue, policy_queue, webhook_queue)) in self.scopes.iter().zip(queues) {
-            let stop = || stopped(stopping.clone());
-            controllers.push(self.control(
-                tenants.store(scope.as_ref()),
-                tenant_queue,
-                stop(),
-                tenant::reconcile,
-                &context,
-            ));
-            controllers.push(self.control(
-                policies.store(scope.as_ref()),
-                policy_queue,
-                stop(),
-                retry_policy::reconcile,
-                &context,
-            ));
-            controllers.push(self.control(
-                webhooks.store(scope.as_ref()),
-                webhook_queue,
-                stop(),
-                webhook::reconcile,
-                &context,
-            ));
-        }
-        futures::future::join_all(controllers).await;
-        tasks.shutdown().await;
-    }
-
-    fn api<K>(&self, scope: Option<&str>) -> Api<K>
-    where
-        K: Resource<Scope = NamespaceResourceScope>,
-        K::DynamicType: Default,
-    {
-        scope.map_or_else(|| Api::all(self.client.clone()), |namespace| Api::namespaced(self.client.clone(), namespace))
-    }
-
-    /// Runs one controller until it is asked to stop and its passes have ended.
-    fn control<K, F>(
-        &self,
-        store: Option<Store<K>>,
-        queue: impl futures::Stream<Item = ObjectRef<K>> + Send + 'static,
-        stop: BoxFuture<'static, ()>,
-        reconcile: impl Fn(Arc<K>, Arc<Context>) -> F + Send + Sync + Copy + 'static,
-        context: &Arc<Context>,
-    ) -> BoxFuture<'static, ()>
-    where
-        K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned + Send + Sync + 'static,
-        F: Future<Output = Result<Action, PassError>> + Send + 'static,
-    {
-        let Some(store) = store else { return futures::future::ready(()).boxed() };
-        let stop = stop.shared();
-        let pass = move |object: Arc<K>, context: Arc<Context>| measured(object, context, reconcile);
-        // The queue ends with the stop, so that nothing new begins; the watch behind `store` goes on.
-        Controller::for_shared_stream(futures::stream::pending(), store)
-            .with_config(controller::Config::default().concurrency(self.concurrency))
-            .reconcile_on(queue)
-            .graceful_shutdown_on(stop)
-            .run(pass, again, context.clone())
-            .for_each(|outcome| {
-                if let Err(error) = outcome {
-                    tracing::debug!(%error, "pass");
-                }
-                std::future::ready(())
-            })
-            .boxed()
-    }
-}
-
-/// One pass, counted and timed.
-async fn measured<K, F>(
-    object: Arc<K>,
-    context: Arc<Context>,
-    reconcile: impl Fn(Arc<K>, Arc<Context>) -> F,
-) -> Result<Action, PassError>
-where
-    K: Resource<DynamicType = ()>,
-    F: Future<Output = Result<Action, PassError>>,
-{
-    let started = Instant::now();
-    let key = crate::api::ObjectKey::of(&*object);
-    let outcome = reconcile(object, context.clone()).await;
-    let label = if outcome.is_ok() { "ok" } else { "error" };
-    context.metrics.reconcile(&K::kind(&()), label, started.elapsed());
-    if let Err(error) = &outcome {
-        tracing::warn!(kind = %K::kind(&()), object = %key, %error, "a pass failed and is repeated");
-    }
-    outcome
-}
-
-/// When a pass that failed on Kubernetes itself is repeated: soon, then less and less often.
-#[allow(clippy::needless_pass_by_value, reason = "the signature is kube's")]
-fn again<K: Resource>(object: Arc<K>, _: &PassError, context: Arc<Context>) -> Action {
-    let failures = context.memos.update(&object.uid().unwrap_or_default(), |memo| {
-        memo.kubernetes_failures += 1;
-        memo.kubernetes_failures
-    });
-    Action::requeue(backoff::after_failures(failures, Duration::from_millis(200), Duration::from_secs(30)))
-}
-
-fn stopped(mut stopping: watch::Receiver<bool>) -> BoxFuture<'static, ()> {
-    async move {
-        // An error means that the sender is gone: the process is ending.
-        let _ = stopping.wait_for(|stop| *stop).await;
-    }
-    .boxed()
-}
-
-type Writers<K> = Vec<(Option<String>, Writer<K>)>;
-
-fn stores<K>(scopes: &[Option<String>]) -> (Cache<K>, Writers<K>)
-where
-    K: Resource<DynamicType = ()> + Clone + Send + Sync + 'static,
-    K::DynamicType: Eq + Hash + Clone + Default,
-{
-    let (readers, writers): (HashMap<_, _>, Vec<_>) = scopes
-        .iter()
-        .map(|scope| {
-            let (reader, writer) = reflector::store::<K>();
-            ((scope.clone(), reader), (scope.clone(), writer))
-        })
-        .unzip();
-    (Cache::new(readers), writers)
 }

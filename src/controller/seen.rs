@@ -10,8 +10,8 @@ pub struct Seen(HashMap<ObjectKey, String>);
 
 impl Seen {
     /// Whether this aspect is new or differs from the last one.
-    pub fn changed(&mut self, key: &ObjectKey, aspect: String) -> bool {
-        self.0.insert(key.clone(), aspect.clone()).is_none_or(|before| before != aspect)
+    pub fn changed(&mut self, key: &ObjectKey, aspect: &str) -> bool {
+        self.0.insert(key.clone(), aspect.to_owned()).is_none_or(|before| before != aspect)
     }
 
     /// Forgets an object that is gone.

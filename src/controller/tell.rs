@@ -9,21 +9,21 @@ use crate::{
     cluster::audit::Fact,
 };
 
-/// Tells of a verdict unless the object's conditions say it already. `fact` dresses the note with what is known of the
-/// webhook.
+/// Tells of a verdict, as `event`, unless the object's conditions say it already. `fact` dresses the note with what is known
+/// of the webhook.
 pub fn verdict<K: Resource<DynamicType = ()>>(
     context: &Context,
     fact: impl FnOnce(EventReason, ObjectReference, String) -> Fact,
     object: &K,
     told: &[Condition],
-    reason: Reason,
+    (reason, event): (Reason, Option<EventReason>),
     message: &str,
 ) {
     let before = status::ready(told);
     if before.is_some_and(|ready| ready.reason == reason.as_str() && steady(&ready.message) == steady(message)) {
         return;
     }
-    if let Some(event) = EventReason::telling(reason) {
+    if let Some(event) = event {
         context.trail.record(fact(event, object.object_ref(&()), message.to_owned()));
     }
 }

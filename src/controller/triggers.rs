@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use futures::{Stream, StreamExt as _};
+use futures::{StreamExt as _, stream::BoxStream};
 use kube::{Resource, runtime::reflector::ObjectRef};
 use tokio::sync::{Notify, mpsc};
 
@@ -34,18 +34,28 @@ struct Miscounted {
     policies: BTreeSet<ObjectKey>,
 }
 
+/// The reading ends, for the controllers of one watched namespace.
+pub struct Queues {
+    /// The tenants that are to have a pass.
+    pub tenants: BoxStream<'static, ObjectRef<CognigyTenant>>,
+    /// The policies that are to have a pass.
+    pub policies: BoxStream<'static, ObjectRef<RetryPolicy>>,
+    /// The webhooks that are to have a pass.
+    pub webhooks: BoxStream<'static, ObjectRef<CognigyWebhook>>,
+}
+
 /// One queue for each watched namespace; `None` is the queue of all namespaces.
 #[derive(Debug, Default)]
 struct Lanes(Mutex<HashMap<Option<String>, mpsc::UnboundedSender<ObjectKey>>>);
 
 impl Lanes {
-    fn open<K>(&self, namespace: Option<&str>) -> impl Stream<Item = ObjectRef<K>> + Send + use<K>
+    fn open<K>(&self, namespace: Option<&str>) -> BoxStream<'static, ObjectRef<K>>
     where
         K: Resource<DynamicType = ()> + 'static,
     {
         let (sender, mut receiver) = mpsc::unbounded_channel();
         self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(namespace.map(str::to_owned), sender);
-        futures::stream::poll_fn(move |context| receiver.poll_recv(context)).map(|key| reference(&key))
+        futures::stream::poll_fn(move |context| receiver.poll_recv(context)).map(|key| reference(&key)).boxed()
     }
 
     fn send(&self, key: ObjectKey) {
@@ -58,22 +68,13 @@ impl Lanes {
 }
 
 impl Triggers {
-    /// The queue of a namespace's tenants.
-    pub fn tenant_queue(&self, namespace: Option<&str>) -> impl Stream<Item = ObjectRef<CognigyTenant>> + Send + use<> {
-        self.tenants.open(namespace)
-    }
-
-    /// The queue of a namespace's policies.
-    pub fn policy_queue(&self, namespace: Option<&str>) -> impl Stream<Item = ObjectRef<RetryPolicy>> + Send + use<> {
-        self.policies.open(namespace)
-    }
-
-    /// The queue of a namespace's webhooks.
-    pub fn webhook_queue(
-        &self,
-        namespace: Option<&str>,
-    ) -> impl Stream<Item = ObjectRef<CognigyWebhook>> + Send + use<> {
-        self.webhooks.open(namespace)
+    /// The queues of a watched namespace, or of all.
+    pub fn queues(&self, namespace: Option<&str>) -> Queues {
+        Queues {
+            tenants: self.tenants.open(namespace),
+            policies: self.policies.open(namespace),
+            webhooks: self.webhooks.open(namespace),
+        }
     }
 
     /// Asks for a tenant's pass.

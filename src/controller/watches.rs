@@ -1,6 +1,6 @@
 //! The watches: one for each kind, which fill the stores, keep the index in step and say whom a change concerns.
 
-use std::{collections::BTreeSet, fmt::Debug, hash::Hash, sync::Arc};
+use std::{collections::BTreeMap, fmt::Debug, hash::Hash, sync::Arc};
 
 use futures::StreamExt as _;
 use kube::{
@@ -18,8 +18,10 @@ use super::{index::Affected, seen::Seen};
 use crate::{
     api::{
         CognigyTenant, CognigyWebhook, FORCE_ORPHAN_ANNOTATION, ObjectKey, RECONCILE_REQUESTED_ANNOTATION, RetryPolicy,
+        webhook::HealthResult,
     },
     controller::{context::Context, status::is_ready},
+    metrics::Metrics,
     server::Gate,
 };
 
@@ -27,8 +29,8 @@ use crate::{
 enum Change<'a, K> {
     /// The object is there, perhaps as before.
     Applied(&'a K),
-    /// The object is gone.
-    Gone(&'a ObjectKey),
+    /// The object with this uid is gone.
+    Gone(&'a ObjectKey, &'a str),
 }
 
 /// Follows a kind for ever: fills its store, then tells of each change. A relist tells of what vanished meanwhile.
@@ -43,29 +45,30 @@ async fn follow<K>(
     K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned + Send + Sync + 'static,
     K::DynamicType: Eq + Hash + Clone,
 {
-    let mut known = BTreeSet::new();
-    let mut listed = BTreeSet::new();
+    let mut known: BTreeMap<ObjectKey, String> = BTreeMap::new();
+    let mut listed = BTreeMap::new();
     let mut events = watcher(api, config).default_backoff().reflect(writer).boxed();
     while let Some(event) = events.next().await {
         match event {
-            Ok(Event::Init) => listed = BTreeSet::new(),
+            Ok(Event::Init) => listed = BTreeMap::new(),
             Ok(Event::InitApply(object)) => {
-                listed.insert(ObjectKey::of(&object));
+                listed.insert(ObjectKey::of(&object), object.uid().unwrap_or_default());
                 tell(Change::Applied(&object));
             }
             Ok(Event::InitDone) => {
-                known.difference(&listed).for_each(|key| tell(Change::Gone(key)));
+                let vanished = known.iter().filter(|(key, _)| !listed.contains_key(*key));
+                vanished.for_each(|(key, uid)| tell(Change::Gone(key, uid)));
                 known = std::mem::take(&mut listed);
                 gate.open();
             }
             Ok(Event::Apply(object)) => {
-                known.insert(ObjectKey::of(&object));
+                known.insert(ObjectKey::of(&object), object.uid().unwrap_or_default());
                 tell(Change::Applied(&object));
             }
             Ok(Event::Delete(object)) => {
                 let key = ObjectKey::of(&object);
                 known.remove(&key);
-                tell(Change::Gone(&key));
+                tell(Change::Gone(&key, &object.uid().unwrap_or_default()));
             }
             Err(error) => tracing::warn!(kind = %K::kind(&()), %error, "a watch was interrupted and starts again"),
         }
@@ -99,18 +102,20 @@ pub async fn webhooks(
             Change::Applied(webhook) => {
                 let key = ObjectKey::of(webhook);
                 let affected = context.index.record_webhook(webhook);
+                show_webhook(&context.metrics, &key, webhook);
                 let ready = webhook.status.as_ref().is_some_and(|status| is_ready(&status.conditions));
-                if states.changed(&key, format!("{}/{ready}", webhook.uid().unwrap_or_default())) {
+                if states.changed(&key, &format!("{}/{ready}", webhook.uid().unwrap_or_default())) {
                     context.triggers.recount([webhook.tenant_key()], []);
                 }
-                if wishes.changed(&key, wish(webhook)) {
+                if wishes.changed(&key, &wish(webhook)) {
                     context.triggers.webhooks([key]);
                 }
                 affected
             }
-            Change::Gone(key) => {
+            Change::Gone(key, uid) => {
                 wishes.forget(key);
                 states.forget(key);
+                context.memos.forget(uid);
                 context.metrics.forget("CognigyWebhook", &key.namespace, &key.name);
                 let affected = context.index.forget_webhook(key);
                 // A tenant that waits for its last webhook can go at once.
@@ -122,6 +127,20 @@ pub async fn webhooks(
         context.triggers.recount(tenants, policies);
     })
     .await;
+}
+
+/// Shows a webhook's state as figures: from its status, so that a restart shows them before the first pass.
+fn show_webhook(metrics: &Metrics, key: &ObjectKey, webhook: &CognigyWebhook) {
+    let Some(status) = &webhook.status else { return };
+    let state = status.state.map(|state| format!("{state:?}"));
+    metrics.conditions("CognigyWebhook", &key.namespace, &key.name, &status.conditions);
+    metrics.webhook(&key.namespace, &key.name, &webhook.tenant_key().to_string(), state.as_deref());
+    if let Some(health) = &status.health {
+        metrics.health(&key.namespace, &key.name, health.result == HealthResult::Passing, None);
+        if let Some(expires) = &health.certificate_expires_at {
+            metrics.certificate(&key.namespace, &key.name, expires.0);
+        }
+    }
 }
 
 /// Follows the tenants.
@@ -137,12 +156,16 @@ pub async fn tenants(
         Change::Applied(tenant) => {
             let key = ObjectKey::of(tenant);
             context.index.record_tenant(tenant);
-            if wishes.changed(&key, wish(tenant)) {
+            if let Some(status) = &tenant.status {
+                context.metrics.conditions("CognigyTenant", &key.namespace, &key.name, &status.conditions);
+            }
+            if wishes.changed(&key, &wish(tenant)) {
                 context.triggers.tenant(key);
             }
         }
-        Change::Gone(key) => {
+        Change::Gone(key, uid) => {
             wishes.forget(key);
+            context.memos.forget(uid);
             context.index.forget_tenant(key);
             context.sessions.forget(key);
             context.metrics.forget("CognigyTenant", &key.namespace, &key.name);
@@ -166,14 +189,18 @@ pub async fn policies(
         let key = match change {
             Change::Applied(policy) => {
                 let key = ObjectKey::of(policy);
-                if !wishes.changed(&key, wish(policy)) {
+                if let Some(status) = &policy.status {
+                    context.metrics.conditions("RetryPolicy", &key.namespace, &key.name, &status.conditions);
+                }
+                if !wishes.changed(&key, &wish(policy)) {
                     return;
                 }
                 context.triggers.policy(key.clone());
                 key
             }
-            Change::Gone(key) => {
+            Change::Gone(key, uid) => {
                 wishes.forget(key);
+                context.memos.forget(uid);
                 context.metrics.forget("RetryPolicy", &key.namespace, &key.name);
                 key.clone()
             }
@@ -183,10 +210,9 @@ pub async fn policies(
     .await;
 }
 
-/// Follows the metadata of Secrets or ConfigMaps: whoever reads a changed one looks again at once.
+/// Follows the metadata of Secrets or `ConfigMap`s: whoever reads a changed one looks again at once.
 pub async fn sources<K>(
     api: Api<PartialObjectMeta<K>>,
-    config: watcher::Config,
     writer: Writer<PartialObjectMeta<K>>,
     gate: Gate,
     mut concern: impl FnMut(&ObjectKey),
@@ -194,14 +220,14 @@ pub async fn sources<K>(
     K: Resource<DynamicType = ()> + Clone + Debug + Send + Sync + 'static,
 {
     let mut versions = Seen::default();
-    follow(api, config, writer, gate, move |change| match change {
+    follow(api, watcher::Config::default(), writer, gate, move |change| match change {
         Change::Applied(source) => {
             let key = ObjectKey::of(source);
-            if versions.changed(&key, source.resource_version().unwrap_or_default()) {
+            if versions.changed(&key, &source.resource_version().unwrap_or_default()) {
                 concern(&key);
             }
         }
-        Change::Gone(key) => {
+        Change::Gone(key, _) => {
             versions.forget(key);
             concern(key);
         }

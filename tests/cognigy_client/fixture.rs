@@ -1,7 +1,7 @@
 //! A simulator, a session to it, and what the session told.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, Once};
 use std::time::Duration;
 
 use cognigy_operator::cognigy::{
@@ -63,6 +63,7 @@ impl Fixture {
 
     /// An installation with peculiarities.
     pub async fn with(change: impl FnOnce(&mut Options)) -> Self {
+        keep_tracing_awake();
         let mut options = Options::default();
         change(&mut options);
         Self { sim: Simulator::start(options).await.unwrap(), hosts: Hosts::new(), told: Arc::default() }
@@ -100,7 +101,7 @@ impl Fixture {
             burst: 1000,
             max_concurrent_requests: 64,
             request_timeout: Duration::from_secs(20),
-            breaker: BreakerConfig { failure_threshold: 100, open: Duration::from_secs(600) },
+            breaker: BreakerConfig { failure_threshold: 100, open: Duration::from_mins(10) },
             concurrency: Concurrency::IfMatch,
         }
     }
@@ -163,4 +164,13 @@ pub fn policy(id: &WebhookId) -> IntervalPolicy {
         intervals_ms: vec![1000, 2500, 6250, 15625],
         failure_threshold_percent: 15.0,
     }
+}
+
+/// Gives the process a subscriber that writes nowhere. Without one, a span that another test's thread meets first is cached as
+/// "nobody listens", also for a test that does listen.
+fn keep_tracing_awake() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        tracing_subscriber::fmt().with_max_level(tracing::Level::TRACE).with_writer(std::io::sink).init();
+    });
 }

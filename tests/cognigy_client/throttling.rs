@@ -83,7 +83,7 @@ async fn no_more_calls_are_under_way_than_the_tenant_allows() {
             })
         })
         .collect();
-    fixture.sim.wait_until(|state| state.count(simulator::Route::ListIntegrations) == 2).await;
+    fixture.sim.wait_until(|state| state.count(simulator::Route::ListIntegrations) >= 2).await;
     // Were more allowed, they would have had the whole time of this other session's call.
     fixture.session().get_integration(&cognigy_operator::cognigy::WebhookId::new("x").unwrap()).await.unwrap_err();
     assert_eq!(fixture.sim.count(simulator::Route::ListIntegrations), 2);

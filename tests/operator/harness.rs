@@ -15,7 +15,7 @@ use cognigy_operator::{
     controller::{Operator, Settings},
     server::Readiness,
 };
-use cognigy_simulator::{Handle, Options, Simulator};
+use cognigy_simulator::{Handle, Options, Simulator, State};
 use control_plane::{AuditEvent, ControlPlane, User};
 use futures::StreamExt as _;
 use k8s_openapi::{
@@ -431,6 +431,22 @@ impl World {
         }
     }
 
+    /// Waits until the simulator is as described.
+    pub async fn until_sim(&self, what: &str, described: impl Fn(&State) -> bool) {
+        let seen = tokio::time::timeout(PATIENCE, self.sim.wait_until(described)).await;
+        seen.unwrap_or_else(|_| panic!("never: {what}; the requests were {:#?}", self.sim.requests()));
+    }
+
+    /// How many events with this reason are there about an object.
+    pub async fn event_count(&self, name: &str, reason: &str) -> usize {
+        self.events(name).await.iter().filter(|(r, _)| r == reason).count()
+    }
+
+    /// The webhook as it is now.
+    pub async fn get(&self, name: &str) -> CognigyWebhook {
+        self.api::<CognigyWebhook>().get(name).await.unwrap()
+    }
+
     /// The audit lines so far.
     pub fn audit_lines(&self) -> Vec<Value> {
         let bytes = self.audit.0.lock().unwrap().clone();
@@ -527,6 +543,18 @@ pub fn told<'a>(conditions: &'a [Condition], (status, reason, with): (&str, &str
         assert_eq!(condition(conditions, abnormal).is_some(), with == Some(abnormal), "{abnormal}: {conditions:?}");
     }
     &ready.message
+}
+
+/// The message of a webhook's Ready.
+pub fn message(webhook: &CognigyWebhook) -> String {
+    let conditions = &webhook.status.as_ref().unwrap().conditions;
+    condition(conditions, "Ready").unwrap().message.clone()
+}
+
+/// The conditions of a webhook that are True.
+pub fn true_conditions(webhook: &CognigyWebhook) -> Vec<&str> {
+    let conditions = &webhook.status.as_ref().unwrap().conditions;
+    conditions.iter().filter(|condition| condition.status == "True").map(|condition| condition.type_.as_str()).collect()
 }
 
 /// The reasons of events.

@@ -19,7 +19,17 @@ pub(crate) fn root() -> &'static Path {
 pub(crate) fn cargo<I: AsRef<OsStr>>(args: impl IntoIterator<Item = I>) -> Command {
     let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     cargo.args(args).current_dir(root()).stdin(Stdio::null());
+    for (name, _) in env::vars_os().filter(|(name, _)| is_about_this_package(name)) {
+        cargo.env_remove(name);
+    }
     cargo
+}
+
+/// What `cargo run` says about xtask. Build scripts, ring's for one, watch these variables: told the wrong package, they run anew, and
+/// half of the dependencies is compiled again each time.
+fn is_about_this_package(variable: &OsStr) -> bool {
+    let variable = variable.to_string_lossy();
+    ["CARGO_PKG_", "CARGO_MANIFEST_"].iter().any(|prefix| variable.starts_with(prefix))
 }
 
 /// Runs a command whose output the reader sees; the error names the command.
@@ -43,6 +53,14 @@ mod tests {
         let mut command = Command::new("/bin/sh");
         command.args(["-c", "exit 3"]);
         assert_eq!(run(command).unwrap_err().to_string(), "`sh -c exit 3` ended with exit status: 3");
+    }
+
+    #[test]
+    fn cargo_is_not_told_that_it_builds_xtask() {
+        let cargo = cargo(["build"]);
+        let removed: Vec<_> = cargo.get_envs().filter(|(_, value)| value.is_none()).map(|(name, _)| name).collect();
+        assert!(removed.contains(&OsStr::new("CARGO_PKG_NAME")) && removed.contains(&OsStr::new("CARGO_MANIFEST_DIR")));
+        assert!(!removed.contains(&OsStr::new("CARGO_TARGET_DIR")));
     }
 
     #[test]

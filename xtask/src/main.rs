@@ -3,6 +3,7 @@
 mod cargo;
 mod control_plane;
 mod crds;
+mod demo;
 mod deny;
 mod test;
 
@@ -27,6 +28,8 @@ enum Command {
     ControlPlane,
     /// Write the custom resource definitions to deploy/crds/
     Crds,
+    /// Show the operator at work on a real control plane, with a simulated Cognigy
+    Demo(demo::Args),
     /// Run every check of the project in order, up to the first that fails
     Test(test::Args),
 }
@@ -35,6 +38,7 @@ fn main() -> ExitCode {
     let result = match Args::parse().command {
         Command::ControlPlane => control_plane::run(),
         Command::Crds => crds::run(),
+        Command::Demo(args) => demo::run(&args),
         Command::Test(args) => test::run(&args),
     };
     match result {

@@ -16,6 +16,7 @@
 //! Both processes are ended by their own process id when the [`ControlPlane`] is dropped: also by a panic that unwinds and by a
 //! Ctrl-C whose handler lets the owner return. Where nothing is dropped (a `static`, `process::exit`, an abort, `SIGKILL`), a watchdog,
 //! a shell that reads from a pipe this process holds, sees the pipe close, ends both and removes the folder.
+//! Others who need a process that ends with them, such as the operator in the demo, start it as a [`Process`] under a [`Watchdog`] too.
 //! All of them are in process groups of their own, so a terminal's Ctrl-C reaches the owner first and the control plane lasts
 //! as long as the owner needs it.
 
@@ -35,4 +36,6 @@ pub use assets::{Assets, cache_folder};
 pub use audit::{AuditEvent, AuditLevel};
 pub use error::{Error, Result};
 pub use plane::{ControlPlane, Options};
+pub use process::Process;
 pub use user::User;
+pub use watchdog::Watchdog;

@@ -103,7 +103,7 @@ impl ControlPlane {
         let admin = kubeconfig(&url, authority.certificate(), &authority.client(&User::admin())?)?;
         let plane = Self {
             processes: Mutex::default(),
-            watchdog: Arc::new(Watchdog::start(files.path())?),
+            watchdog: Arc::new(Watchdog::start(Some(files.path()))?),
             _files: files,
             assets: options.assets.clone(),
             admin: layout.put("admin.kubeconfig", &admin)?,

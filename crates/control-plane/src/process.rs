@@ -23,9 +23,9 @@ const POLL: Duration = Duration::from_millis(20);
 /// How much of a log an error shows.
 const SHOWN_LINES: usize = 25;
 
-/// A running etcd or kube-apiserver. Dropped, it is killed: nothing that it holds outlives its owner.
+/// A running child process. Dropped, it is killed: nothing that it holds outlives its owner.
 #[derive(Debug)]
-pub(crate) struct Process {
+pub struct Process {
     name: &'static str,
     child: Child,
     log: PathBuf,
@@ -33,13 +33,9 @@ pub(crate) struct Process {
 }
 
 impl Process {
-    /// Starts `command`; what it prints goes to a new file `log`.
-    pub(crate) fn start(
-        name: &'static str,
-        mut command: Command,
-        log: PathBuf,
-        watchdog: &Arc<Watchdog>,
-    ) -> Result<Self> {
+    /// Starts `command` in a process group of its own, so that a terminal's Ctrl-C reaches only its owner; what it prints goes to a
+    /// new file `log`. `name` is what errors call it.
+    pub fn start(name: &'static str, mut command: Command, log: PathBuf, watchdog: &Arc<Watchdog>) -> Result<Self> {
         let output = File::create(&log).while_trying(|| format!("create {}", log.display()))?;
         let errors = output.try_clone().while_trying(|| format!("share {}", log.display()))?;
         let child = command
@@ -54,12 +50,13 @@ impl Process {
         Ok(process)
     }
 
-    pub(crate) fn id(&self) -> u32 {
+    /// The process id.
+    pub fn id(&self) -> u32 {
         self.child.id()
     }
 
     /// An error when it is no longer there.
-    pub(crate) fn check(&mut self) -> Result<()> {
+    pub fn check(&mut self) -> Result<()> {
         match self.exit_status()? {
             None => Ok(()),
             Some(status) => Err(Error::Ended { process: self.name, status, log: self.log_tail() }),
@@ -67,12 +64,12 @@ impl Process {
     }
 
     /// The last lines of its log.
-    pub(crate) fn log_tail(&self) -> String {
+    pub fn log_tail(&self) -> String {
         tail(&self.log)
     }
 
     /// Asks it to end, and kills it when it has not after [`GRACE`].
-    pub(crate) async fn stop(mut self) -> Result<()> {
+    pub async fn stop(mut self) -> Result<()> {
         let action = || format!("end {}", self.name);
         let pid = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw);
         if let (None, Some(pid)) = (self.child.try_wait().while_trying(action)?, pid) {

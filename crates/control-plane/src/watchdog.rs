@@ -10,7 +10,8 @@ use std::{
 
 use crate::error::{IoContext, Result};
 
-/// Reads `watch <pid>` and `forget <pid>`; at the end of input ends what it watches, the latest first, and removes the folder `$1`.
+/// Reads `watch <pid>` and `forget <pid>`; at the end of input ends what it watches, the latest first, and removes the folder `$1`, if
+/// one is named.
 const SCRIPT: &str = r#"
 trap '' INT TERM HUP
 pids=
@@ -22,7 +23,7 @@ while read -r verb pid; do
 done
 for pid in $pids; do kill -KILL "$pid" 2>/dev/null; done
 tries=0
-while [ $tries -lt 5 ]; do
+while [ -n "$1" ] && [ $tries -lt 5 ]; do
   rm -rf -- "$1" && break
   tries=$((tries + 1))
   sleep 0.2
@@ -31,17 +32,17 @@ done
 
 /// A shell at the other end of a pipe. However this process ends, the system closes the pipe, and the shell acts.
 #[derive(Debug)]
-pub(crate) struct Watchdog {
+pub struct Watchdog {
     shell: Child,
     pipe: Mutex<Option<ChildStdin>>,
 }
 
 impl Watchdog {
-    /// `folder` is removed at the end.
-    pub(crate) fn start(folder: &Path) -> Result<Self> {
+    /// A watchdog that also removes `folder` at the end.
+    pub fn start(folder: Option<&Path>) -> Result<Self> {
         let mut shell = Command::new("/bin/sh")
             .args(["-c", SCRIPT, "control-plane-watchdog"])
-            .arg(folder)
+            .arg(folder.unwrap_or(Path::new("")))
             .current_dir("/")
             .stdin(Stdio::piped())
             .stdout(Stdio::null())

@@ -27,6 +27,5 @@ pub async fn reconcile(policy: Arc<RetryPolicy>, context: Arc<Context>) -> Resul
     if let Some(written) = cluster::status::write(&api, &*policy, &status, policy.status.as_ref()).await?.applied() {
         context.wrote(&written);
     }
-    context.metrics.conditions("RetryPolicy", &key.namespace, &key.name, &status.conditions);
     Ok(Action::await_change())
 }

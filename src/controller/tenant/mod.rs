@@ -14,6 +14,7 @@ use self::status::Verdict;
 use super::{
     backoff,
     context::Context,
+    error::Failure,
     pass::PassError,
     sessions::{Connection, State},
     status::is_ready,
@@ -26,7 +27,7 @@ use crate::{
 };
 
 /// Refused credentials are tried again this often, however many webhooks wait.
-const REFUSED: Duration = Duration::from_secs(60);
+const REFUSED: Duration = Duration::from_mins(1);
 /// An installation that cannot be reached is tried again after this long, then less and less often.
 const FIRST_RETRY: Duration = Duration::from_secs(2);
 
@@ -35,23 +36,31 @@ pub async fn reconcile(tenant: Arc<CognigyTenant>, context: Arc<Context>) -> Res
     let key = ObjectKey::of(&*tenant);
     let api: Api<CognigyTenant> = Api::namespaced(context.client.clone(), &key.namespace);
     let Some(tenant) = context.fresh(&api, tenant).await? else { return Ok(Action::await_change()) };
-    let users = context.index.webhooks_of_tenant(&key);
-    if tenant.metadata.deletion_timestamp.is_some() && users.is_empty() {
+    if tenant.metadata.deletion_timestamp.is_some() && context.index.webhooks_of_tenant(&key).is_empty() {
         context.sessions.forget(&key);
         metadata::remove_finalizer(&api, &*tenant, FINALIZER).await?;
         return Ok(Action::await_change());
     }
-    if tenant.metadata.deletion_timestamp.is_none() {
-        if let Some(written) = metadata::add_finalizer(&api, &*tenant, FINALIZER).await? {
-            context.wrote(&written);
-        }
+    if tenant.metadata.deletion_timestamp.is_none()
+        && let Some(written) = metadata::add_finalizer(&api, &*tenant, FINALIZER).await?
+    {
+        context.wrote(&written);
     }
     let connection = connect(&tenant, &key, &context, &api).await?;
     let verdict = status::verdict(&tenant, &connection);
     let retry = next_pass(&tenant, &connection);
     let new_spec = tenant.status.as_ref().and_then(|status| status.observed_generation) != tenant.metadata.generation;
+    for (host, rate) in context.hosts.limits() {
+        context.metrics.rate_limit(&host, Some(rate.into()));
+    }
     if context.sessions.put(&key, connection.clone()) || new_spec {
-        context.triggers.webhooks(users);
+        // Listed only now: a webhook that came while the connection was made found nothing and waits for this.
+        context.triggers.webhooks(context.index.webhooks_of_tenant(&key));
+    }
+    if context.tenants.get(&key).is_none() {
+        // It vanished meanwhile, and its connection was forgotten before this pass put it back.
+        context.sessions.forget(&key);
+        return Ok(Action::await_change());
     }
     write(&tenant, &connection, &verdict, &context, &api).await?;
     Ok(retry)
@@ -76,33 +85,19 @@ async fn connect(
         let message = "spec.suspend is true: no calls are sent".to_owned();
         return Ok(broken(Reason::Suspended, message, String::new()));
     }
-    let reading = match observe::read(tenant, context).await {
-        Ok(reading) => reading,
-        Err(failure) => {
-            let reason = failure.disposition().reason;
-            return Ok(broken(reason, failure.message(), failure.message()));
-        }
-    };
+    let fingerprint = observe::fingerprint(tenant, context);
     let mut connection = match kept {
-        Some(kept) if kept.fingerprint == reading.fingerprint && kept.session.is_some() => kept,
+        Some(kept) if kept.fingerprint == fingerprint && kept.session.is_some() => kept,
         _ => {
-            let session = match Session::new(reading.config, &context.hosts, context.observer.clone()) {
+            let session = match session(tenant, context).await {
                 Ok(session) => session,
-                Err(error) => {
-                    return Ok(broken(Reason::InvalidSpec, error.to_string(), reading.fingerprint));
-                }
+                Err(failure) => return Ok(broken(failure.disposition().reason, failure.message(), fingerprint)),
             };
             let state = State::NotReady {
                 reason: Reason::Connecting,
                 message: format!("connecting to {}", tenant.spec.base_url),
             };
-            let connection = Connection {
-                fingerprint: reading.fingerprint,
-                session: Some(session),
-                state,
-                next_probe: None,
-                failures: 0,
-            };
+            let connection = Connection { fingerprint, session: Some(session), state, next_probe: None, failures: 0 };
             if tenant.status.as_ref().is_none_or(|status| status.conditions.is_empty()) {
                 let verdict = status::verdict(tenant, &connection);
                 write(tenant, &connection, &verdict, context, api).await?;
@@ -118,17 +113,21 @@ async fn connect(
     Ok(connection)
 }
 
+/// A new session from what the tenant names.
+async fn session(tenant: &CognigyTenant, context: &Context) -> Result<Session, Failure> {
+    let config = observe::read(tenant, context).await?;
+    Session::new(config, &context.hosts, context.observer.clone())
+        .map_err(|error| Failure::InvalidSpec(error.to_string()))
+}
+
 /// One cheap call decides whether the connection works.
 async fn probe(connection: &mut Connection) {
     let Some(session) = connection.session.clone() else { return };
-    let error = match session.probe().await {
-        Ok(_) => {
-            connection.state = State::Ready;
-            connection.next_probe = None;
-            connection.failures = 0;
-            return;
-        }
-        Err(error) => error,
+    let Err(error) = session.probe().await else {
+        connection.state = State::Ready;
+        connection.next_probe = None;
+        connection.failures = 0;
+        return;
     };
     let wait = match &error.kind {
         ErrorKind::Unauthorized | ErrorKind::Forbidden { .. } | ErrorKind::Rejected { .. } => REFUSED,
@@ -174,10 +173,16 @@ async fn write(
     let status = status::status(tenant, connection, verdict, counts, jiff::Timestamp::now());
     let before = tenant.status.as_ref();
     let told = before.map(|status| status.conditions.as_slice()).unwrap_or_default();
-    tell::verdict(context, Fact::new, tenant, told, verdict.reason, &verdict.message);
+    tell::verdict(
+        context,
+        Fact::new,
+        tenant,
+        told,
+        (verdict.reason, status::event(told, verdict.reason)),
+        &verdict.message,
+    );
     if let Some(written) = cluster::status::write(api, tenant, &status, before).await?.applied() {
         context.wrote(&written);
     }
-    context.metrics.conditions("CognigyTenant", &key.namespace, &key.name, &status.conditions);
     Ok(())
 }

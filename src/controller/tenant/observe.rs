@@ -3,6 +3,7 @@
 use std::{collections::BTreeSet, net::IpAddr, time::Duration};
 
 use http::HeaderName;
+use kube::ResourceExt as _;
 use secrecy::{ExposeSecret as _, SecretString};
 use url::{Host, Url};
 
@@ -17,21 +18,66 @@ use crate::{
     probe::address::{self, Class},
 };
 
-/// A connection that can be made, and what it was read from.
-pub struct Reading {
-    /// What the session is made of.
-    pub config: SessionConfig,
-    /// Changes whenever the session has to be made anew.
-    pub fingerprint: String,
+/// The objects that hold a tenant's credentials and certificates.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Sources {
+    /// Its Secrets.
+    pub secrets: BTreeSet<ObjectKey>,
+    /// Its `ConfigMap`s.
+    pub config_maps: BTreeSet<ObjectKey>,
 }
 
-/// Reads the tenant's Secrets and ConfigMap, once each.
-pub async fn read(tenant: &CognigyTenant, context: &Context) -> Result<Reading, Failure> {
+impl Sources {
+    /// The sources that a tenant names.
+    pub fn of(tenant: &CognigyTenant) -> Self {
+        let namespace = ObjectKey::of(tenant).namespace;
+        let within = |name: &str| ObjectKey::new(&*namespace, name);
+        let credentials = tenant.spec.auth.method().map(|method| match method {
+            AuthMethod::OAuth2(oauth2) => &oauth2.credentials_secret_ref.name,
+            AuthMethod::ApiKey(api_key) => &api_key.secret_ref.name,
+            AuthMethod::BearerToken(token) => &token.secret_ref.name,
+        });
+        let bundle = tenant.spec.ca_bundle.as_ref();
+        let bundle_secret = bundle.and_then(|bundle| bundle.secret_ref.as_ref()).map(|reference| &reference.name);
+        let bundle_map = bundle.and_then(|bundle| bundle.config_map_ref.as_ref()).map(|reference| &reference.name);
+        Self {
+            secrets: credentials.into_iter().chain(bundle_secret).map(|name| within(name)).collect(),
+            config_maps: bundle_map.into_iter().map(|name| within(name)).collect(),
+        }
+    }
+}
+
+/// What a session is made from: it changes whenever the session has to be made anew. Known from the watches, so that
+/// nothing is read as long as nothing changes.
+pub fn fingerprint(tenant: &CognigyTenant, context: &Context) -> String {
+    let sources = Sources::of(tenant);
+    let secrets = sources.secrets.iter().map(|key| context.secrets.get(key).and_then(|found| found.resource_version()));
+    let maps =
+        sources.config_maps.iter().map(|key| context.config_maps.get(key).and_then(|found| found.resource_version()));
+    let versions = secrets.chain(maps).map(Option::unwrap_or_default);
+    // The spec itself and not its generation, which the wish to be deleted moves too.
+    let spec = serde_json::to_string(&tenant.spec).unwrap_or_default();
+    std::iter::once(spec).chain(versions).chain(scopes(tenant, context)).collect::<Vec<_>>().join("/")
+}
+
+/// The scopes to ask for: the tenant's own list, or what its webhooks need; without any webhook yet, what a registered
+/// one needs.
+fn scopes(tenant: &CognigyTenant, context: &Context) -> Vec<String> {
+    if let Some(AuthMethod::OAuth2(oauth2)) = tenant.spec.auth.method()
+        && !oauth2.scopes.is_empty()
+    {
+        return oauth2.scopes.clone();
+    }
+    let used = context.index.surfaces_of_tenant(&ObjectKey::of(tenant));
+    let surfaces = if used.is_empty() { BTreeSet::from([Surface::Integrations, Surface::Webhooks]) } else { used };
+    surfaces.iter().flat_map(|surface| surface.scopes()).map(|&scope| scope.to_owned()).collect()
+}
+
+/// Reads the tenant's Secrets and `ConfigMap`, once each.
+pub async fn read(tenant: &CognigyTenant, context: &Context) -> Result<SessionConfig, Failure> {
     let key = ObjectKey::of(tenant);
     let spec = &tenant.spec;
     let base_url = url("spec.baseUrl", &spec.base_url, context.settings.allow_insecure_http)?;
-    let surfaces = surfaces(context.index.surfaces_of_tenant(&key));
-    let mut versions = vec![tenant.metadata.generation.unwrap_or_default().to_string()];
     let secret = async |name: &str| Source::secret(&context.client, &key.namespace, name).await;
     let method = spec.auth.method().ok_or_else(|| {
         Failure::InvalidSpec("spec.auth must have exactly one of oauth2, apiKey and bearerToken".into())
@@ -40,13 +86,6 @@ pub async fn read(tenant: &CognigyTenant, context: &Context) -> Result<Reading, 
         AuthMethod::OAuth2(oauth2) => {
             let reference = &oauth2.credentials_secret_ref;
             let source = secret(&reference.name).await?;
-            versions.push(source.resource_version().to_owned());
-            let scopes = if oauth2.scopes.is_empty() {
-                surfaces.iter().flat_map(|surface| surface.scopes()).map(|&scope| scope.to_owned()).collect()
-            } else {
-                oauth2.scopes.clone()
-            };
-            versions.extend(scopes.iter().cloned());
             Auth::OAuth2 {
                 client_id: source.text(&reference.client_id_key)?,
                 client_secret: source.text(&reference.client_secret_key)?,
@@ -55,12 +94,11 @@ pub async fn read(tenant: &CognigyTenant, context: &Context) -> Result<Reading, 
                     ClientAuthentication::Basic => cognigy::ClientAuthentication::Basic,
                     ClientAuthentication::RequestBody => cognigy::ClientAuthentication::RequestBody,
                 },
-                scopes,
+                scopes: scopes(tenant, context),
             }
         }
         AuthMethod::ApiKey(api_key) => {
             let source = secret(&api_key.secret_ref.name).await?;
-            versions.push(source.resource_version().to_owned());
             let header = HeaderName::try_from(&api_key.header).map_err(|_| {
                 Failure::InvalidSpec(format!(
                     "spec.auth.apiKey.header {:?} is not the name of an HTTP header",
@@ -71,18 +109,16 @@ pub async fn read(tenant: &CognigyTenant, context: &Context) -> Result<Reading, 
         }
         AuthMethod::BearerToken(token) => {
             let source = secret(&token.secret_ref.name).await?;
-            versions.push(source.resource_version().to_owned());
             Auth::Bearer(source.text(&token.secret_ref.key)?)
         }
     };
     let bundle = ca_bundle(tenant, context).await?;
-    versions.extend(bundle.as_ref().map(|(_, version)| version.clone()));
     let limits = &spec.limits;
-    let config = SessionConfig {
+    Ok(SessionConfig {
         tenant: key.to_string(),
         base_url,
         auth,
-        ca_pem: bundle.map(|(pem, _)| pem.expose_secret().as_bytes().to_vec()),
+        ca_pem: bundle.map(|pem| pem.expose_secret().as_bytes().to_vec()),
         requests_per_minute: positive(limits.requests_per_minute),
         burst: positive(limits.burst),
         max_concurrent_requests: positive(limits.max_concurrent_requests) as usize,
@@ -95,12 +131,11 @@ pub async fn read(tenant: &CognigyTenant, context: &Context) -> Result<Reading, 
             Concurrency::IfMatch => cognigy::Concurrency::IfMatch,
             Concurrency::CompareAndWrite => cognigy::Concurrency::CompareAndWrite,
         },
-    };
-    Ok(Reading { config, fingerprint: versions.join("/") })
+    })
 }
 
-/// The tenant's CA bundle and the version of the object that holds it; also for callback health checks.
-pub async fn ca_bundle(tenant: &CognigyTenant, context: &Context) -> Result<Option<(SecretString, String)>, Failure> {
+/// The tenant's CA bundle (PEM); also for callback health checks.
+pub async fn ca_bundle(tenant: &CognigyTenant, context: &Context) -> Result<Option<SecretString>, Failure> {
     let Some(bundle) = &tenant.spec.ca_bundle else { return Ok(None) };
     let namespace = ObjectKey::of(tenant).namespace;
     let (source, key) = match (&bundle.config_map_ref, &bundle.secret_ref) {
@@ -115,12 +150,7 @@ pub async fn ca_bundle(tenant: &CognigyTenant, context: &Context) -> Result<Opti
             return Err(Failure::InvalidSpec(message.into()));
         }
     };
-    Ok(Some((source.text(key)?, source.resource_version().to_owned())))
-}
-
-/// Without any webhook yet, what a registered one needs.
-fn surfaces(used: BTreeSet<Surface>) -> BTreeSet<Surface> {
-    if used.is_empty() { BTreeSet::from([Surface::Integrations, Surface::Webhooks]) } else { used }
+    Ok(Some(source.text(key)?))
 }
 
 /// The schema's bounds start at 1.

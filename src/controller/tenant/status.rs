@@ -1,14 +1,18 @@
 //! What a tenant's status says.
 
 use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
 use crate::{
     api::{
-        CognigyTenant, CognigyTenantStatus, Conditions, Reason,
-        tenant::{Circuit, WebhookCounts},
+        CognigyTenant, CognigyTenantStatus, Conditions, EventReason, Reason, Status,
+        tenant::{AuthMethod, Circuit, WebhookCounts},
     },
     cognigy::{CircuitState, ErrorKind},
-    controller::sessions::{Connection, State},
+    controller::{
+        sessions::{Connection, State},
+        status::ready,
+    },
 };
 
 /// The Ready reason and its sentence.
@@ -38,6 +42,17 @@ pub fn reason(kind: &ErrorKind) -> Reason {
         | ErrorKind::NotSupported
         | ErrorKind::Conflict
         | ErrorKind::LockingUnsupported => Reason::Unreachable,
+    }
+}
+
+/// The event that a verdict means after what was told before.
+pub fn event(told: &[Condition], reason: Reason) -> Option<EventReason> {
+    let troubled = ready(told)
+        .is_some_and(|ready| ready.status != Status::True.as_str() && ready.reason != Reason::Connecting.as_str());
+    match reason {
+        Reason::CircuitOpen => Some(EventReason::CircuitOpened),
+        Reason::Connected if troubled => Some(EventReason::Recovered),
+        other => EventReason::telling(other),
     }
 }
 
@@ -88,7 +103,7 @@ pub fn status(
     CognigyTenantStatus {
         observed_generation: Some(generation),
         conditions: Conditions::new(verdict.reason, &verdict.message, generation).merge(old, now),
-        auth: tenant.spec.auth.method().map(|method| method.kind()),
+        auth: tenant.spec.auth.method().map(AuthMethod::kind),
         webhooks: Some(WebhookCounts { total: count(total), ready: count(ready) }),
         api: tenant.status.as_ref().and_then(|status| status.api),
         circuit: connection.session.as_ref().map(|session| match session.circuit() {

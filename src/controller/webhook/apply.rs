@@ -13,7 +13,7 @@ use super::{
     observe::Wish,
     plan::{self, Next, Outcome, Step, Why},
     registration,
-    world::{Fact as Compared, Farewell, Health, Known, Target, World},
+    world::{Fact as Compared, Farewell, Health, Known, Older, Target, World},
 };
 use crate::{
     api::{CognigyWebhook, EventReason, FINALIZER, REGISTRATION_ANNOTATION, webhook::Drift},
@@ -48,6 +48,8 @@ pub struct Pass<'a> {
     pub book: Book,
     /// Nothing in Kubernetes changed since the last pass that went well: what differs outside is drift.
     pub settled: bool,
+    /// What Cognigy had under the known entity tag was as wished: a 304 says that it still is.
+    pub matching: bool,
     /// What differed from the wish when it was read.
     pub drift: Vec<Drift>,
     /// The last health check's failure.
@@ -86,6 +88,7 @@ impl<'a> Pass<'a> {
             world,
             book,
             settled: false,
+            matching: false,
             drift: Vec::new(),
             unhealthy: None,
             version,
@@ -131,6 +134,7 @@ impl<'a> Pass<'a> {
     async fn step(&mut self, step: Step) -> Result<(), Failure> {
         tracing::debug!(object = %self.object.object_ref(&()).name.unwrap_or_default(), ?step, "step");
         match step {
+            Step::Recover(version) => self.recover(version).await,
             Step::Claim => self.claim().await,
             Step::Register => self.register().await,
             Step::Find => self.find().await,
@@ -144,6 +148,17 @@ impl<'a> Pass<'a> {
             Step::Delete(version) => self.delete(version).await,
             Step::Release => Ok(metadata::remove_finalizer(&self.api, &*self.object, FINALIZER).await?),
         }
+    }
+
+    async fn recover(&mut self, version: i64) -> Result<(), Failure> {
+        let name = self.object.registered_name();
+        self.world.lost = None;
+        if let Some(found) = self.session.find_integration(&name, version).await?.value {
+            let active = found.status == Some(Status::Active);
+            self.book.keep(&found.id, version, active);
+            self.world.older.insert(0, Older { version, active });
+        }
+        Ok(())
     }
 
     async fn claim(&mut self) -> Result<(), Failure> {
@@ -178,7 +193,7 @@ impl<'a> Pass<'a> {
         self.book.registered(&integration.id, wished.version, active);
         self.note_secret_versions();
         self.book.webhook = Webhook::from_integration_answer(&integration);
-        self.book.tag = answer.etag.clone();
+        self.book.tag.clone_from(&answer.etag);
         let tagged = self.book.webhook.is_some();
         self.world.target = Target::Known(Known {
             seen: true,
@@ -187,22 +202,24 @@ impl<'a> Pass<'a> {
             policy: Compared::Differs,
             tagged,
         });
-        let note = format!(
-            "registered {} version {} as {} ({})",
-            wished.name,
-            wished.version,
-            integration.id,
-            if active { "active" } else { "inactive" }
-        );
-        self.tell(EventReason::Registered, note, Some(answer.latency));
+        let state = if active { "active" } else { "inactive" };
+        let note = format!("registered {} version {} as {} ({state})", wished.name, wished.version, integration.id);
+        self.tell_registered(note, Some(answer.latency)).await
+    }
+
+    /// Tells of a registration of our own, and which version it is to replace.
+    async fn tell_registered(&mut self, note: String, latency: Option<Duration>) -> Result<(), Failure> {
+        self.tell(EventReason::Registered, note, latency);
+        let (name, version) = (self.object.registered_name(), self.version);
         if let Some(replaced) = self.world.older.iter().find(|older| older.active) {
             let note = format!(
-                "version {} of {} is deprecated: version {} replaces it as soon as it is live",
-                replaced.version, wished.name, wished.version
+                "version {} of {name} is deprecated: version {version} replaces it as soon as it is live",
+                replaced.version
             );
             self.tell(EventReason::VersionDeprecated, note, None);
         }
-        self.progress(&format!("registered as {}", integration.id)).await
+        let id = self.id()?;
+        self.progress(&format!("registered as {id}")).await
     }
 
     async fn find(&mut self) -> Result<(), Failure> {
@@ -242,10 +259,17 @@ impl<'a> Pass<'a> {
             policy: Compared::Unread,
             tagged: false,
         });
-        if self.world.ours || self.observing() {
+        if self.wish.is_none() || self.observing() {
             return Ok(());
         }
         let id = self.id()?;
+        if self.world.ours {
+            let (name, version) = (self.object.registered_name(), self.version);
+            let note = format!(
+                "registered {name} version {version} as {id}: an earlier try whose answer was lost had got through"
+            );
+            return self.tell_registered(note, None).await;
+        }
         let state = if active { "active, and stays so" } else { "inactive" };
         let same = if identical { "equals the spec" } else { "differs from the spec and is corrected" };
         self.tell(EventReason::Adopted, format!("adopted {id}, which was there before ({state}; it {same})"), None);
@@ -255,7 +279,7 @@ impl<'a> Pass<'a> {
     async fn read_webhook(&mut self) -> Result<(), Failure> {
         let id = self.id()?;
         let known = self.world.known().copied();
-        let conditional = self.settled && known.is_some_and(|known| !known.seen);
+        let conditional = self.matching && known.is_some_and(|known| !known.seen);
         let tag = self.book.tag.clone().filter(|_| conditional);
         let answer = match self.session.get_webhook(&id, tag.as_ref()).await {
             Ok(answer) => answer,
@@ -434,6 +458,14 @@ impl<'a> Pass<'a> {
             let note = format!("{id} ({} version {}) is {word}", wished.name, wished.version);
             self.tell(reason, note, Some(answer.latency));
         }
+        let newer = self.world.older.iter().find(|other| other.version > wished.version);
+        if let Some(newer) = newer.filter(|_| active && !before.active && !self.settled) {
+            let note = format!(
+                "{} is rolled back from version {} to version {}, which is {id}",
+                wished.name, newer.version, wished.version
+            );
+            self.tell(EventReason::VersionRolledBack, note, None);
+        }
         Ok(())
     }
 
@@ -487,6 +519,14 @@ impl<'a> Pass<'a> {
             self.world.target = Target::Missing { searched: true };
         }
         self.world.older.retain(|older| older.version != version);
+    }
+
+    /// Whether Cognigy has the wished registration and policy, active or not.
+    pub fn matches(&self) -> bool {
+        let policy = self.wish.is_some_and(|wish| wish.desired.policy);
+        self.world
+            .known()
+            .is_some_and(|known| known.registration == Compared::Same && (!policy || known.policy == Compared::Same))
     }
 
     fn key(&self) -> String {

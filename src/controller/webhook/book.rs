@@ -1,6 +1,9 @@
 //! The pass's own books: ids, entity tag and the status that is being drafted.
 
-use super::world::{Fact, Health, Known, Older, Target, World};
+use super::{
+    registration,
+    world::{Fact, Health, Known, Older, Target, World},
+};
 use crate::{
     api::{
         CognigyWebhook, CognigyWebhookStatus, FINALIZER, REGISTRATION_ANNOTATION, Reason,
@@ -64,6 +67,14 @@ impl Book {
         self.set_active(version, active);
     }
 
+    /// Another version is there under this id.
+    pub fn keep(&mut self, id: &WebhookId, version: i64, active: bool) {
+        let state = if active { State::Active } else { State::Inactive };
+        if let Ok(version) = i32::try_from(version) {
+            self.status.versions.insert(0, KeptVersion { version, webhook_id: id.to_string(), state });
+        }
+    }
+
     /// A version's state in Cognigy.
     pub fn set_active(&mut self, version: i64, active: bool) {
         let state = if active { State::Active } else { State::Inactive };
@@ -90,10 +101,14 @@ impl Book {
     }
 
     /// The world as the status tells it; nothing of it was seen in this pass.
-    pub fn world(&self, webhook: &CognigyWebhook, key: &str, health: Health) -> World {
+    pub fn world(&self, webhook: &CognigyWebhook, version: i32, health: Health) -> World {
+        let key = registration::key(webhook, version);
         let finalized = webhook.metadata.finalizers.iter().flatten().any(|finalizer| finalizer == FINALIZER);
         let recorded = webhook.metadata.annotations.as_ref().and_then(|all| all.get(REGISTRATION_ANNOTATION));
-        let claimed = finalized && recorded.is_some_and(|recorded| recorded == key);
+        let claimed = finalized && recorded.is_some_and(|recorded| *recorded == key);
+        let claimed_last = registration::recorded_version(webhook).map(i64::from);
+        let lost =
+            claimed_last.filter(|other| finalized && *other != i64::from(version) && self.id_of(*other).is_none());
         let refused = has_reason(&self.status.conditions, Reason::AlreadyExists);
         let target = match (&self.status.webhook_id, self.status.state) {
             (Some(_), state) => Target::Known(Known {
@@ -109,6 +124,7 @@ impl Book {
         World {
             claimed,
             ours: claimed && !refused,
+            lost,
             target,
             health,
             older: older.map(|kept| Older { version: kept.version.into(), active: kept.state.is_active() }).collect(),

@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// No try is put off longer than the longest delay that a policy can have (a day), whatever the clock says.
-const LONGEST: Duration = Duration::from_secs(86_400);
+const LONGEST: Duration = Duration::from_hours(24);
 
 /// Names the change that the spec, the policy, the Secrets and the tenant ask for together.
 pub fn name(webhook: &CognigyWebhook, wish: &Wish) -> String {
@@ -26,7 +26,8 @@ pub fn name(webhook: &CognigyWebhook, wish: &Wish) -> String {
         wish.tenant_key,
         wish.tenant.metadata.generation,
     );
-    Sha256::digest(parts.as_bytes()).iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+    let digest = Sha256::digest(parts.as_bytes());
+    digest.iter().take(8).fold(0_u64, |name, byte| name << 8 | u64::from(*byte)).to_string()
 }
 
 /// Whether the last pass went well and nothing that it was made from has changed since: what differs outside is drift.

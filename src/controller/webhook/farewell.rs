@@ -30,7 +30,7 @@ pub async fn reconcile(
     }
     let version = registration::recorded_version(webhook).unwrap_or_else(|| webhook.spec.version());
     let mut book = Book::open(webhook.status.as_ref(), version);
-    let mut world = book.world(webhook, &registration::key(webhook, version), Health::Unknown);
+    let mut world = book.world(webhook, version, Health::Unknown);
     world.claimed = true;
     let farewell = observe::farewell(webhook);
     let nothing_outside = matches!(world.target, Target::Missing { .. }) && world.older.is_empty() && !world.ours;
@@ -56,7 +56,9 @@ pub async fn reconcile(
     };
     book.tag = None;
     let mut pass = Pass::new(context, webhook.clone(), session, None, version, (world, book));
-    match pass.take_down(farewell).await {
+    let left = pass.take_down(farewell).await;
+    let report = report.leaving();
+    match left {
         Ok(()) => Ok(Action::await_change()),
         Err(Failure::Kubernetes(error)) => Err(error.into()),
         Err(failure) => report.failure(blocked(failure), Some(pass.book.status.clone())).await,

@@ -8,6 +8,7 @@ use kube::ResourceExt as _;
 use secrecy::{ExposeSecret as _, SecretString};
 
 use super::{
+    change,
     observe::{self, Wish},
     world::Health,
 };
@@ -74,7 +75,7 @@ pub async fn check(
             .collect(),
         version: registration.version,
         timeout: Duration::from_secs(u64::try_from(settings.timeout_seconds).unwrap_or(5)),
-        ca_bundle: bundle.map(|(pem, _)| pem.expose_secret().as_bytes().into()),
+        ca_bundle: bundle.map(|pem| pem.expose_secret().as_bytes().into()),
     };
     let report = context.prober.check(&check, &wish.guard).await?;
     let key = ObjectKey::of(webhook);
@@ -90,7 +91,10 @@ pub async fn check(
     }
     let subject = subject(webhook, wish);
     let schedule = observe::schedule(webhook, context);
-    let (count, news) = context.memos.update(&uid, |memo| {
+    // Compared with what was told, not with what is remembered: a restart is no news.
+    let told = status.as_ref().and_then(|told| told.message.as_ref());
+    let news = !(change::only_health_is_missing(webhook) && told == Some(&report.message));
+    let count = context.memos.update(&uid, |memo| {
         let before = memo.checks.take().filter(|before| before.subject == subject);
         let count = before.as_ref().map_or(0, |before| before.count) + 1;
         let wait = if count <= schedule.max_retries {
@@ -98,10 +102,9 @@ pub async fn check(
         } else {
             Duration::from_secs(u64::try_from(settings.period_seconds).ok().filter(|period| *period > 0).unwrap_or(60))
         };
-        let news = before.is_none_or(|before| before.message != report.message);
         let next = Instant::now() + wait;
         memo.checks = Some(FailingChecks { subject, count, next, message: report.message.clone() });
-        (count, news)
+        count
     });
     *status = Some(kept(&report, count));
     Ok(Checked { passing: false, note: report.message, latency: report.latency, news })

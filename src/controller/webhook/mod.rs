@@ -83,12 +83,12 @@ async fn run<'a>(
     let memo = context.memos.get(&webhook.uid().unwrap_or_default());
     let (health, unhealthy) = health::known(memo.checks.as_ref(), &health::subject(webhook, wish));
     let mut book = Book::open(webhook.status.as_ref(), version);
-    let key = registration::key(webhook, version);
-    let world = book.world(webhook, &key, health);
+    let world = book.world(webhook, version, health);
     let recorded = webhook.status.as_ref().and_then(|status: &CognigyWebhookStatus| status.etag.as_deref());
     book.tag = memo.tag.or_else(|| recorded.and_then(crate::cognigy::ETag::from_header));
     let mut pass = Pass::new(context, webhook.clone(), session, Some(wish), version, (world, book));
     pass.settled = settled;
+    pass.matching = settled || memo.matching.is_some_and(|matching| matching == change::name(webhook, wish));
     pass.unhealthy = unhealthy;
     let ended = pass.bring_up(wish).await;
     (pass, ended)

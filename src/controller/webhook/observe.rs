@@ -89,12 +89,11 @@ pub async fn tenant(webhook: &CognigyWebhook, context: &Context) -> Result<Arc<C
 /// The connection of a tenant.
 pub fn line(key: &ObjectKey, context: &Context) -> Line {
     match context.sessions.get(key) {
-        None => Line::Unknown,
         Some(Connection { state: State::Ready, session: Some(session), .. }) => Line::Open(session),
         Some(Connection { state: State::NotReady { reason, message }, .. }) => {
             Line::Closed(Failure::TenantNotReady { tenant: key.to_string(), reason, message })
         }
-        Some(Connection { state: State::Ready, session: None, .. }) => Line::Unknown,
+        None | Some(Connection { state: State::Ready, session: None, .. }) => Line::Unknown,
     }
 }
 

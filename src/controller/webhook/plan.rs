@@ -24,6 +24,8 @@ pub enum Next {
 /// One thing to do. Doing it twice is harmless.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Step {
+    /// Look in the listing for a version whose registration a crash may have hidden.
+    Recover(i64),
     /// Record the finalizer and the idempotency key on the object, in one patch.
     Claim,
     /// `POST /api/v1/integrations`, inactive.
@@ -88,6 +90,10 @@ pub enum Outcome {
 pub fn next(desired: &Desired, world: &World) -> Next {
     if desired.observe {
         return observe(desired, world);
+    }
+    if let Some(version) = world.lost {
+        // The claim of another version would overwrite the only trace of it.
+        return Next::Do(Step::Recover(version));
     }
     if !world.claimed {
         return Next::Do(Step::Claim);
@@ -210,6 +216,7 @@ pub fn assume(desired: &Desired, world: &World, step: Step) -> World {
     let mut after = world.clone();
     let fresh = Known { seen: true, active: false, registration: Fact::Same, policy: Fact::Differs, tagged: false };
     match step {
+        Step::Recover(_) => after.lost = None,
         Step::Claim => after.claimed = true,
         Step::Release => after.claimed = false,
         Step::Register => after.target = Target::Known(fresh),

@@ -24,10 +24,12 @@ fn target() -> impl Strategy<Value = Target> {
 fn world() -> impl Strategy<Value = World> {
     let health = prop_oneof![Just(Health::Unknown), Just(Health::Passing), Just(Health::Failing)];
     let older = prop::collection::btree_map(10i64..20, any::<bool>(), 0..4);
-    (any::<bool>(), any::<bool>(), target(), health, older, any::<bool>()).prop_map(
-        |(claimed, ours, target, health, older, undeletable)| World {
+    let lost = prop::option::of(30i64..40);
+    (any::<bool>(), any::<bool>(), lost, target(), health, older, any::<bool>()).prop_map(
+        |(claimed, ours, lost, target, health, older, undeletable)| World {
             claimed,
             ours,
+            lost,
             target,
             health,
             older: older.into_iter().rev().map(|(version, active)| Older { version, active }).collect(),
@@ -51,12 +53,11 @@ fn desired() -> impl Strategy<Value = Desired> {
     )
 }
 
-/// Walks the plan with every step going well; the worlds before each step, and the end.
-fn walk(
-    desired: &Desired,
-    mut world: World,
-    next: impl Fn(&World) -> Next,
-) -> Result<(Vec<(World, Step)>, World, Next), TestCaseError> {
+/// The worlds before each step, the last world, and how it ended.
+type Walk = (Vec<(World, Step)>, World, Next);
+
+/// Walks the plan with every step going well.
+fn walk(desired: &Desired, mut world: World, next: impl Fn(&World) -> Next) -> Result<Walk, TestCaseError> {
     let mut steps = Vec::new();
     for _ in 0..STEPS {
         match next(&world) {
@@ -193,6 +194,7 @@ fn fresh() -> (Desired, World) {
     let world = World {
         claimed: false,
         ours: false,
+        lost: None,
         target: Target::Missing { searched: false },
         health: Health::Unknown,
         older: Vec::new(),
@@ -255,6 +257,13 @@ fn an_active_webhook_with_a_changed_url_is_checked_before_the_change_is_written(
         tagged: true,
     });
     assert_eq!(steps(&desired, world), [Step::CheckHealth, Step::Put { active: true }]);
+}
+
+#[test]
+fn a_version_that_a_crash_may_have_hidden_is_looked_for_before_its_trace_is_overwritten() {
+    let (desired, mut world) = fresh();
+    world.lost = Some(7);
+    assert_eq!(steps(&desired, world)[..2], [Step::Recover(7), Step::Claim]);
 }
 
 #[test]

@@ -18,8 +18,7 @@ use super::{
 };
 use crate::{
     api::{
-        CognigyTenant, CognigyWebhook, CognigyWebhookStatus, EventReason, ObjectKey, RECONCILE_REQUESTED_ANNOTATION,
-        Reason,
+        CognigyTenant, CognigyWebhook, CognigyWebhookStatus, EventReason, RECONCILE_REQUESTED_ANNOTATION, Reason,
         webhook::{Failure as FailureStatus, Mode},
     },
     cluster::{self, audit::Fact},
@@ -70,7 +69,19 @@ impl<'a> Report<'a> {
         self.full = true;
         self.latest = pass.object.clone();
         let uid = self.webhook.uid().unwrap_or_default();
-        self.context.memos.update(&uid, |memo| memo.tag.clone_from(&pass.book.tag));
+        let matching = pass.matches().then(|| self.change.clone()).flatten();
+        self.context.memos.update(&uid, |memo| {
+            memo.tag.clone_from(&pass.book.tag);
+            memo.matching = matching;
+        });
+        self
+    }
+
+    /// The same report after a pass that took the webhook down as far as it could: leaving is a change of its own.
+    #[must_use]
+    pub fn leaving(mut self) -> Self {
+        self.change = Some("deletion".to_owned());
+        self.full = true;
         self
     }
 
@@ -179,8 +190,10 @@ impl<'a> Report<'a> {
                 let schedule = observe::schedule(self.webhook, self.context);
                 let before = self.change.as_deref().and_then(|change| change::failure(self.webhook, change));
                 let mut failure = before.unwrap_or_default();
-                failure.attempts += 1;
-                let tries = u32::try_from(failure.attempts).unwrap_or(u32::MAX);
+                // What is tried at a resync after the attempts are used up is no further attempt, and no news.
+                let made = u32::try_from(failure.attempts).unwrap_or_default();
+                let tries = (made + 1).min(schedule.max_retries + 1);
+                failure.attempts = i32::try_from(tries).unwrap_or(i32::MAX);
                 let exhausted = tries > schedule.max_retries;
                 let wait = if exhausted { resync } else { schedule.delay_before(tries, Jitter::new(rand::random())) };
                 let now = Timestamp::now();
@@ -189,7 +202,8 @@ impl<'a> Report<'a> {
                 failure.next_attempt_at = now.checked_add(wait).ok().map(Time);
                 failure.last_error = Some(message.clone());
                 draft.failure = Some(failure);
-                let verdict = if exhausted {
+                // A deletion waits on: nobody has to change anything for it to go through.
+                let verdict = if exhausted && disposition.reason != Reason::DeletionBlocked {
                     let message = format!("given up after {tries} tries, tried again at each resync: {message}");
                     Verdict { reason: Reason::RetriesExhausted, message }
                 } else {
@@ -231,15 +245,16 @@ impl<'a> Report<'a> {
         // A failing check is told when it happens, with its latency.
         if verdict.reason != Reason::HealthCheckFailed {
             let told = status::conditions(old);
-            tell::verdict(self.context, fact, self.webhook, told, verdict.reason, &verdict.message);
+            tell::verdict(
+                self.context,
+                fact,
+                self.webhook,
+                told,
+                (verdict.reason, EventReason::telling(verdict.reason)),
+                &verdict.message,
+            );
         }
         let status = status::complete(self.webhook, draft, &verdict, now);
-        let key = ObjectKey::of(self.webhook);
-        let kind = CognigyWebhook::kind(&());
-        self.context.metrics.conditions(&kind, &key.namespace, &key.name, &status.conditions);
-        let state = status.state.map(|state| format!("{state:?}"));
-        let tenant = self.webhook.tenant_key().to_string();
-        self.context.metrics.webhook(&key.namespace, &key.name, &tenant, state.as_deref());
         let written = self.latest.status.as_ref();
         if let Some(status) = status::worth_writing(status, written, synced, now)
             && let Some(written) = cluster::status::write(self.api, &*self.latest, &status, None).await?.applied()

@@ -4,6 +4,7 @@
 
 /// What the resource asks for, with its references resolved and the operator's defaults filled in.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[allow(clippy::struct_excessive_bools, reason = "each is one independent wish of the spec")]
 pub struct Desired {
     /// `spec.version`.
     pub version: i64,
@@ -51,6 +52,8 @@ pub struct World {
     /// A registration found under this key is this resource's own: the key was recorded before the pass began and
     /// was never refused.
     pub ours: bool,
+    /// Another version whose key was recorded and of which no id is known: a crash may have hidden its registration.
+    pub lost: Option<i64>,
     /// The object of the desired version.
     pub target: Target,
     /// What the last health check of what is about to go live said.

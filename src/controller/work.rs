@@ -1,0 +1,282 @@
+//! The watches and controllers, from their stores to their end.
+
+use std::{
+    collections::HashMap,
+    fmt::Debug,
+    hash::Hash,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use futures::{FutureExt as _, StreamExt as _, future::BoxFuture};
+use k8s_openapi::{
+    NamespaceResourceScope,
+    api::core::v1::{ConfigMap, Secret},
+};
+use kube::{
+    Api, Client, Resource, ResourceExt as _,
+    core::PartialObjectMeta,
+    runtime::{
+        Controller,
+        controller::{self, Action},
+        reflector::{self, ObjectRef, Store, store::Writer},
+        watcher,
+    },
+};
+use serde::de::DeserializeOwned;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    backoff,
+    context::{Cache, Context, Settings},
+    index::Index,
+    memo::Memos,
+    observer::Observer,
+    pass::PassError,
+    retry_policy,
+    sessions::Sessions,
+    tenant,
+    triggers::Triggers,
+    watches, webhook,
+};
+use crate::{
+    api::{CognigyTenant, CognigyWebhook, ObjectKey, RetryPolicy},
+    cluster::{audit::Trail, crds},
+    cognigy::Hosts,
+    metrics::Metrics,
+    probe::Prober,
+    server::{Gate, Readiness},
+};
+
+/// The watches and controllers.
+pub struct Work {
+    /// The API server.
+    pub client: Client,
+    /// The operator's own settings.
+    pub settings: Settings,
+    /// The namespaces to watch; `None` is all of them.
+    pub scopes: Vec<Option<String>>,
+    /// Which resources to take care of.
+    pub watch: watcher::Config,
+    /// How many passes of one kind may be under way at the same time.
+    pub concurrency: u16,
+    /// What `/readyz` says.
+    pub readiness: Readiness,
+    /// Opened when every watch has been in sync once.
+    pub started: Gate,
+    /// The figures.
+    pub metrics: Metrics,
+    /// Events and audit lines.
+    pub trail: Trail,
+}
+
+/// The writing ends of the stores, for the watches.
+struct Writers {
+    tenants: ScopedWriters<CognigyTenant>,
+    policies: ScopedWriters<RetryPolicy>,
+    webhooks: ScopedWriters<CognigyWebhook>,
+    secrets: ScopedWriters<PartialObjectMeta<Secret>>,
+    config_maps: ScopedWriters<PartialObjectMeta<ConfigMap>>,
+}
+
+type ScopedWriters<K> = Vec<(Option<String>, Writer<K>)>;
+
+impl Work {
+    /// Runs until it is asked to stop and all passes under way have ended.
+    pub async fn run(self, stop: CancellationToken) {
+        tokio::select! {
+            () = crds::wait_until_served(&self.client, &self.readiness) => {}
+            () = stop.cancelled() => return,
+        }
+        let (context, writers) = self.context();
+        let queues: Vec<_> = self.scopes.iter().map(|scope| context.triggers.queues(scope.as_deref())).collect();
+        let mut tasks = JoinSet::new();
+        let triggers = context.triggers.clone();
+        tasks.spawn(async move { triggers.run_recounts().await });
+        self.watch(&mut tasks, &context, writers);
+        let filled = async {
+            context.tenants.ready().await;
+            context.policies.ready().await;
+            context.webhooks.ready().await;
+            context.secrets.ready().await;
+            context.config_maps.ready().await;
+        };
+        tokio::select! {
+            () = filled => tracing::info!("all watches are in sync"),
+            () = stop.cancelled() => return,
+        }
+        self.started.open();
+        let controllers = self.scopes.iter().zip(queues).flat_map(|(scope, queues)| {
+            let scope = scope.as_ref();
+            [
+                self.control(context.tenants.store(scope), queues.tenants, &stop, tenant::reconcile, &context),
+                self.control(context.policies.store(scope), queues.policies, &stop, retry_policy::reconcile, &context),
+                self.control(context.webhooks.store(scope), queues.webhooks, &stop, webhook::reconcile, &context),
+            ]
+        });
+        futures::future::join_all(controllers).await;
+        tasks.shutdown().await;
+    }
+
+    /// What every pass shares, and the writing ends of its stores.
+    fn context(&self) -> (Arc<Context>, Writers) {
+        let (tenants, tenant_writers) = stores(&self.scopes);
+        let (policies, policy_writers) = stores(&self.scopes);
+        let (webhooks, webhook_writers) = stores(&self.scopes);
+        let (secrets, secret_writers) = stores(&self.scopes);
+        let (config_maps, config_map_writers) = stores(&self.scopes);
+        let triggers = Arc::new(Triggers::default());
+        let context = Context {
+            client: self.client.clone(),
+            tenants,
+            policies,
+            webhooks,
+            secrets,
+            config_maps,
+            index: Index::default(),
+            sessions: Sessions::default(),
+            hosts: Hosts::new(),
+            observer: Arc::new(Observer { metrics: self.metrics.clone(), triggers: triggers.clone() }),
+            prober: Prober::new(),
+            trail: self.trail.clone(),
+            metrics: self.metrics.clone(),
+            memos: Memos::default(),
+            triggers,
+            settings: self.settings.clone(),
+        };
+        let writers = Writers {
+            tenants: tenant_writers,
+            policies: policy_writers,
+            webhooks: webhook_writers,
+            secrets: secret_writers,
+            config_maps: config_map_writers,
+        };
+        (Arc::new(context), writers)
+    }
+
+    /// Starts one watch for each kind and namespace.
+    fn watch(&self, tasks: &mut JoinSet<()>, context: &Arc<Context>, writers: Writers) {
+        for (scope, writer) in writers.tenants {
+            let gate = self.gate("CognigyTenants", scope.as_deref());
+            let api = self.api(scope.as_deref());
+            tasks.spawn(watches::tenants(context.clone(), api, self.watch.clone(), writer, gate));
+        }
+        for (scope, writer) in writers.policies {
+            let gate = self.gate("RetryPolicies", scope.as_deref());
+            let api = self.api(scope.as_deref());
+            tasks.spawn(watches::policies(context.clone(), api, self.watch.clone(), writer, gate));
+        }
+        for (scope, writer) in writers.webhooks {
+            let gate = self.gate("CognigyWebhooks", scope.as_deref());
+            let api = self.api(scope.as_deref());
+            tasks.spawn(watches::webhooks(context.clone(), api, self.watch.clone(), writer, gate));
+        }
+        for (scope, writer) in writers.secrets {
+            let gate = self.gate("Secrets", scope.as_deref());
+            let of = context.clone();
+            let concern = move |key: &ObjectKey| {
+                of.index.tenants_of_secret(key).into_iter().for_each(|tenant| of.triggers.tenant(tenant));
+                of.triggers.webhooks(of.index.webhooks_of_secret(key));
+            };
+            tasks.spawn(watches::sources(self.api(scope.as_deref()), writer, gate, concern));
+        }
+        for (scope, writer) in writers.config_maps {
+            let gate = self.gate("ConfigMaps", scope.as_deref());
+            let of = context.clone();
+            let concern = move |key: &ObjectKey| {
+                of.index.tenants_of_config_map(key).into_iter().for_each(|tenant| of.triggers.tenant(tenant));
+            };
+            tasks.spawn(watches::sources(self.api(scope.as_deref()), writer, gate, concern));
+        }
+    }
+
+    fn gate(&self, kinds: &str, scope: Option<&str>) -> Gate {
+        let place = scope.map_or_else(|| "all namespaces".to_owned(), |name| format!("namespace {name}"));
+        self.readiness.gate(format!("{kinds} in {place}"), format!("the first list of {kinds} in {place}"))
+    }
+
+    fn api<K>(&self, scope: Option<&str>) -> Api<K>
+    where
+        K: Resource<Scope = NamespaceResourceScope>,
+        K::DynamicType: Default,
+    {
+        scope.map_or_else(|| Api::all(self.client.clone()), |namespace| Api::namespaced(self.client.clone(), namespace))
+    }
+
+    /// Runs one controller until it is asked to stop and its passes have ended.
+    fn control<K, F>(
+        &self,
+        store: Option<Store<K>>,
+        queue: impl futures::Stream<Item = ObjectRef<K>> + Send + 'static,
+        stop: &CancellationToken,
+        reconcile: impl Fn(Arc<K>, Arc<Context>) -> F + Send + Sync + Copy + 'static,
+        context: &Arc<Context>,
+    ) -> BoxFuture<'static, ()>
+    where
+        K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned + Send + Sync + 'static,
+        F: Future<Output = Result<Action, PassError>> + Send + 'static,
+    {
+        let Some(store) = store else { return futures::future::ready(()).boxed() };
+        let pass = move |object: Arc<K>, context: Arc<Context>| measured(object, context, reconcile);
+        // The queue ends with the stop, so that nothing new begins; the watch behind `store` goes on.
+        Controller::for_shared_stream(futures::stream::pending(), store)
+            .with_config(controller::Config::default().concurrency(self.concurrency))
+            .reconcile_on(queue)
+            .graceful_shutdown_on(stop.clone().cancelled_owned())
+            .run(pass, again, context.clone())
+            .for_each(|outcome| {
+                if let Err(error) = outcome {
+                    tracing::debug!(%error, "pass");
+                }
+                std::future::ready(())
+            })
+            .boxed()
+    }
+}
+
+/// One pass, counted and timed.
+async fn measured<K, F>(
+    object: Arc<K>,
+    context: Arc<Context>,
+    reconcile: impl Fn(Arc<K>, Arc<Context>) -> F,
+) -> Result<Action, PassError>
+where
+    K: Resource<DynamicType = ()>,
+    F: Future<Output = Result<Action, PassError>>,
+{
+    let started = Instant::now();
+    let key = ObjectKey::of(&*object);
+    let outcome = reconcile(object, context.clone()).await;
+    let label = if outcome.is_ok() { "ok" } else { "error" };
+    context.metrics.reconcile(&K::kind(&()), label, started.elapsed());
+    if let Err(error) = &outcome {
+        tracing::warn!(kind = %K::kind(&()), object = %key, %error, "a pass failed and is repeated");
+    }
+    outcome
+}
+
+/// When a pass that failed on Kubernetes itself is repeated: soon, then less and less often.
+#[allow(clippy::needless_pass_by_value, reason = "the signature is kube's")]
+fn again<K: Resource>(object: Arc<K>, _: &PassError, context: Arc<Context>) -> Action {
+    let failures = context.memos.update(&object.uid().unwrap_or_default(), |memo| {
+        memo.kubernetes_failures += 1;
+        memo.kubernetes_failures
+    });
+    Action::requeue(backoff::after_failures(failures, Duration::from_millis(200), Duration::from_secs(30)))
+}
+
+fn stores<K>(scopes: &[Option<String>]) -> (Cache<K>, ScopedWriters<K>)
+where
+    K: Resource<DynamicType = ()> + Clone + Send + Sync + 'static,
+    K::DynamicType: Eq + Hash + Clone + Default,
+{
+    let (readers, writers): (HashMap<_, _>, Vec<_>) = scopes
+        .iter()
+        .map(|scope| {
+            let (reader, writer) = reflector::store::<K>();
+            ((scope.clone(), reader), (scope.clone(), writer))
+        })
+        .unzip();
+    (Cache::new(readers), writers)
+}
