@@ -128,7 +128,7 @@ impl EventReason {
             Reason::RetriesExhausted => Self::RetriesExhausted,
             Reason::NameConflict => Self::NameConflict,
             Reason::AlreadyExists => Self::AlreadyExists,
-            Reason::DeletionBlocked => Self::DeletionBlocked,
+            Reason::DeletionBlocked | Reason::InUse => Self::DeletionBlocked,
             Reason::InvalidSpec => Self::InvalidSpec,
             Reason::LockingUnsupported => Self::LockingUnsupported,
             Reason::CallbackForbidden => Self::CallbackForbidden,
@@ -145,7 +145,6 @@ impl EventReason {
             | Reason::Connected
             | Reason::Connecting
             | Reason::Unreachable
-            | Reason::InUse
             | Reason::Active
             | Reason::Disabled
             | Reason::Suspended

@@ -51,7 +51,7 @@ pub struct World {
     operator: Mutex<Option<Running>>,
     audit: Lines,
     violations: Arc<Mutex<Vec<String>>>,
-    _watches: JoinSet<()>,
+    watches: Mutex<JoinSet<()>>,
 }
 
 struct Running {
@@ -77,8 +77,16 @@ impl Write for Lines {
 /// Runs a test in a world of its own. At the end the rules of kstatus must have held on every version of every object that
 /// a watcher saw (docs/resources.md, *Status rules*).
 pub async fn world(options: Options, test: impl AsyncFnOnce(&World)) {
+    world_without_operator(options, async |world| {
+        world.start_operator().await;
+        test(world).await;
+    })
+    .await;
+}
+
+/// The same for a test that starts the operator itself.
+pub async fn world_without_operator(options: Options, test: impl AsyncFnOnce(&World)) {
     let world = World::start(options).await;
-    world.start_operator().await;
     test(&world).await;
     world.stop_operator().await;
     let violations = world.violations.lock().unwrap().clone();
@@ -112,21 +120,8 @@ impl World {
     async fn start(options: Options) -> Self {
         let client = client_for(&User::admin()).await;
         install(&client).await;
-        let mut namespace = Namespace::default();
-        namespace.metadata.generate_name = Some("test-".into());
-        let namespace = Api::all(client.clone()).create(&PostParams::default(), &namespace).await.unwrap().name_any();
+        let namespace = new_namespace(&client, &[]).await;
         let sim = Simulator::start(options).await.unwrap();
-        let violations = Arc::default();
-        let mut watches = JoinSet::new();
-        watches.spawn(judge(api_of::<CognigyTenant>(&client, &namespace), Arc::clone(&violations), |tenant| {
-            tenant.status.as_ref().map(|status| (status.conditions.clone(), status.observed_generation))
-        }));
-        watches.spawn(judge(api_of::<RetryPolicy>(&client, &namespace), Arc::clone(&violations), |policy| {
-            policy.status.as_ref().map(|status| (status.conditions.clone(), status.observed_generation))
-        }));
-        watches.spawn(judge(api_of::<CognigyWebhook>(&client, &namespace), Arc::clone(&violations), |webhook| {
-            webhook.status.as_ref().map(|status| (status.conditions.clone(), status.observed_generation))
-        }));
         let user = format!("operator-of-{namespace}");
         let world = Self {
             client,
@@ -135,17 +130,44 @@ impl World {
             user,
             operator: Mutex::default(),
             audit: Lines::default(),
-            violations,
-            _watches: watches,
+            violations: Arc::default(),
+            watches: Mutex::default(),
         };
+        world.judge_objects_of(&world.namespace);
         world.credentials("cognigy-oauth").await;
         world.config_map("simulator-ca", "ca.crt", &world.sim.ca_pem()).await;
         world
     }
 
+    fn judge_objects_of(&self, namespace: &str) {
+        let (client, violations) = (&self.client, &self.violations);
+        let mut watches = self.watches.lock().unwrap();
+        watches.spawn(judge(api_of::<CognigyTenant>(client, namespace), Arc::clone(violations), |tenant| {
+            tenant.status.as_ref().map(|status| (status.conditions.clone(), status.observed_generation))
+        }));
+        watches.spawn(judge(api_of::<RetryPolicy>(client, namespace), Arc::clone(violations), |policy| {
+            policy.status.as_ref().map(|status| (status.conditions.clone(), status.observed_generation))
+        }));
+        watches.spawn(judge(api_of::<CognigyWebhook>(client, namespace), Arc::clone(violations), |webhook| {
+            webhook.status.as_ref().map(|status| (status.conditions.clone(), status.observed_generation))
+        }));
+    }
+
+    /// One more namespace with these labels, judged like the first.
+    pub async fn another_namespace(&self, labels: &[(&str, &str)]) -> String {
+        let namespace = new_namespace(&self.client, labels).await;
+        self.judge_objects_of(&namespace);
+        namespace
+    }
+
     /// Starts an operator for this namespace (again).
     pub async fn start_operator(&self) {
-        let client = client_for(&User::named(&self.user).group("system:masters")).await;
+        self.start_operator_as(&User::named(&self.user).group("system:masters"), &[&self.namespace]).await;
+    }
+
+    /// Starts an operator that is this user to the API server and watches these namespaces.
+    pub async fn start_operator_as(&self, user: &User, namespaces: &[&str]) {
+        let client = client_for(user).await;
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let http = listener.local_addr().unwrap();
         let operator = Operator {
@@ -154,7 +176,7 @@ impl World {
                 private_callbacks: vec!["127.0.0.0/8".parse().unwrap(), "::1/128".parse().unwrap()],
                 ..Settings::default()
             },
-            namespaces: vec![self.namespace.clone()],
+            namespaces: namespaces.iter().map(|namespace| (*namespace).to_owned()).collect(),
             label_selector: None,
             max_concurrent_reconciles: 16,
             shutdown_grace: Duration::from_secs(20),
@@ -198,8 +220,13 @@ impl World {
 
     /// Applies manifests as a user does; the namespace is added.
     pub async fn apply(&self, manifest: Value) -> Value {
+        self.apply_in(&self.namespace, manifest).await
+    }
+
+    /// The same in another namespace.
+    pub async fn apply_in(&self, namespace: &str, manifest: Value) -> Value {
         let mut manifest = manifest;
-        manifest["metadata"]["namespace"] = json!(self.namespace);
+        manifest["metadata"]["namespace"] = json!(namespace);
         let kind = manifest["kind"].as_str().unwrap();
         let api_version = manifest["apiVersion"].as_str().unwrap();
         let resource = kube::core::ApiResource::from_gvk(
@@ -209,7 +236,7 @@ impl World {
             })
             .unwrap(),
         );
-        let api: Api<kube::core::DynamicObject> = Api::namespaced_with(self.client.clone(), &self.namespace, &resource);
+        let api: Api<kube::core::DynamicObject> = Api::namespaced_with(self.client.clone(), namespace, &resource);
         let parameters = PatchParams::apply("a-user").force();
         let name = manifest["metadata"]["name"].as_str().unwrap().to_owned();
         let applied = api.patch(&name, &parameters, &Patch::Apply(&manifest)).await.unwrap();
@@ -258,10 +285,15 @@ impl World {
     /// A webhook at the tenant `production` whose callback is the simulator's of the same name; `change` is merged into its
     /// spec.
     pub async fn webhook(&self, name: &str, change: Value) {
+        self.webhook_in(&self.namespace, name, change).await;
+    }
+
+    /// The same in another namespace.
+    pub async fn webhook_in(&self, namespace: &str, name: &str, change: Value) {
         let mut spec = json!({"tenantRef": {"name": "production"}, "url": self.sim.callback_url(name)});
         merge(&mut spec, change);
-        self.apply(json!({"apiVersion": "cognigy.io/v1alpha1", "kind": "CognigyWebhook", "metadata": {"name": name}, "spec": spec}))
-            .await;
+        let manifest = json!({"apiVersion": "cognigy.io/v1alpha1", "kind": "CognigyWebhook", "metadata": {"name": name}, "spec": spec});
+        self.apply_in(namespace, manifest).await;
     }
 
     /// An API for objects of this namespace.
@@ -298,9 +330,24 @@ impl World {
             + 'static,
         K::DynamicType: Default,
     {
+        self.until_in(&self.namespace, name, described).await
+    }
+
+    /// The same in another namespace.
+    pub async fn until_in<K>(&self, namespace: &str, name: &str, described: impl Fn(&K) -> bool) -> K
+    where
+        K: Resource<Scope = NamespaceResourceScope>
+            + Clone
+            + DeserializeOwned
+            + Debug
+            + serde::Serialize
+            + Send
+            + 'static,
+        K::DynamicType: Default,
+    {
         let last = Mutex::new(None);
         let found = async {
-            let mut objects = watcher::watch_object(self.api::<K>(), name).boxed();
+            let mut objects = watcher::watch_object(api_of::<K>(&self.client, namespace), name).boxed();
             while let Some(object) = objects.next().await {
                 if let Ok(Some(object)) = object {
                     if described(&object) {
@@ -321,9 +368,24 @@ impl World {
 
     /// Waits until a webhook's Ready has this reason (and observedGeneration is current).
     pub async fn until_reason(&self, name: &str, reason: &str) -> CognigyWebhook {
-        self.until(name, |webhook: &CognigyWebhook| {
+        self.until_reason_in(&self.namespace, name, reason).await
+    }
+
+    /// The same in another namespace.
+    pub async fn until_reason_in(&self, namespace: &str, name: &str, reason: &str) -> CognigyWebhook {
+        self.until_in(namespace, name, |webhook: &CognigyWebhook| {
             let status = webhook.status.clone().unwrap_or_default();
             status.observed_generation == webhook.metadata.generation
+                && status.conditions.iter().any(|c| c.type_ == "Ready" && c.reason == reason)
+        })
+        .await
+    }
+
+    /// Waits until a tenant's Ready has this reason (and observedGeneration is current).
+    pub async fn until_tenant(&self, name: &str, reason: &str) -> CognigyTenant {
+        self.until(name, |tenant: &CognigyTenant| {
+            let status = tenant.status.clone().unwrap_or_default();
+            status.observed_generation == tenant.metadata.generation
                 && status.conditions.iter().any(|c| c.type_ == "Ready" && c.reason == reason)
         })
         .await
@@ -420,6 +482,13 @@ impl std::ops::Deref for World {
     }
 }
 
+async fn new_namespace(client: &Client, labels: &[(&str, &str)]) -> String {
+    let mut namespace = Namespace::default();
+    namespace.metadata.generate_name = Some("test-".into());
+    namespace.metadata.labels = Some(labels.iter().map(|(key, value)| ((*key).into(), (*value).into())).collect());
+    Api::all(client.clone()).create(&PostParams::default(), &namespace).await.unwrap().name_any()
+}
+
 fn api_of<K>(client: &Client, namespace: &str) -> Api<K>
 where
     K: Resource<Scope = NamespaceResourceScope>,
@@ -464,6 +533,16 @@ fn merge(into: &mut Value, change: Value) {
 /// The condition of a type.
 pub fn condition<'a>(conditions: &'a [Condition], type_: &str) -> Option<&'a Condition> {
     conditions.iter().find(|condition| condition.type_ == type_)
+}
+
+/// Asserts what Ready says: its status, its reason, the abnormal condition with it, and returns its message.
+pub fn told<'a>(conditions: &'a [Condition], (status, reason, with): (&str, &str, Option<&str>)) -> &'a str {
+    let ready = condition(conditions, "Ready").unwrap();
+    assert_eq!((ready.status.as_str(), ready.reason.as_str()), (status, reason), "{}", ready.message);
+    for abnormal in ["Reconciling", "Stalled"] {
+        assert_eq!(condition(conditions, abnormal).is_some(), with == Some(abnormal), "{abnormal}: {conditions:?}");
+    }
+    &ready.message
 }
 
 /// The message of a webhook's Ready.

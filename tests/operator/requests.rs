@@ -1,0 +1,103 @@
+//! What people ask of the operator directly: a full pass now, and to keep its hands off.
+
+use cognigy_operator::api::{CognigyTenant, CognigyWebhook, RetryPolicy};
+use cognigy_simulator::{Options, Route};
+use serde_json::json;
+
+use crate::harness::{told, world, world_without_operator};
+
+const REQUESTED: &str = "cognigy.io/reconcile-requested-at";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_requested_pass_compares_everything_at_once_and_is_acknowledged() {
+    world(Options::default(), async |world| {
+        world.tenant("production", json!({})).await;
+        world.policy("patient", json!({"intervalsMs": [50, 100, 200]})).await;
+        world.webhook("orders", json!({"retryPolicyRef": {"name": "patient"}})).await;
+        let webhook = world.until_reason("orders", "Active").await;
+        let id = webhook.status.unwrap().webhook_id.unwrap();
+        world.change_behind(&id, json!({"retryPolicy": null}));
+        world.clear_log();
+        world.annotate("orders", REQUESTED, "2026-11-22T10:00:00Z").await;
+        let webhook = world
+            .until("orders", |webhook: &CognigyWebhook| {
+                webhook.status.as_ref().and_then(|s| s.last_handled_reconcile_at.as_deref()) == Some("2026-11-22T10:00:00Z")
+            })
+            .await;
+        told(&webhook.status.unwrap().conditions, ("True", "Active", None));
+        assert!(world.count(Route::GetWebhook) >= 1);
+        assert_eq!(world.integrations()[0].retry_policy.as_ref().unwrap()["intervalsMs"], json!([50, 100, 200]));
+        let note = world.until_event("orders", "ReconcileRequestHandled").await;
+        assert!(note.contains("2026-11-22T10:00:00Z"), "{note}");
+        let drift = world.until_event("orders", "DriftCorrected").await;
+        assert!(drift.contains("retryPolicy"), "{drift}");
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_is_handled_once_and_a_new_value_asks_again() {
+    world(Options::default(), async |world| {
+        world.tenant("production", json!({})).await;
+        world.webhook("orders", json!({})).await;
+        world.until_reason("orders", "Active").await;
+        for asked in ["one", "two"] {
+            world.clear_log();
+            world.annotate("orders", REQUESTED, asked).await;
+            world
+                .until("orders", |webhook: &CognigyWebhook| {
+                    webhook.status.as_ref().and_then(|s| s.last_handled_reconcile_at.as_deref()) == Some(asked)
+                })
+                .await;
+            let routes: Vec<_> = world.requests().into_iter().filter_map(|request| request.route).collect();
+            assert!(routes.contains(&Route::GetWebhook), "{routes:?}");
+            assert!(!routes.iter().any(|route| route.is_write()), "{routes:?}");
+        }
+        world
+            .eventually("two requests are two events", async || {
+                let handled = world.events("orders").await;
+                handled.iter().filter(|(reason, _)| reason == "ReconcileRequestHandled").count() == 2
+            })
+            .await;
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_suspended_webhook_is_left_as_it_is_until_it_is_resumed() {
+    world(Options::default(), async |world| {
+        world.tenant("production", json!({})).await;
+        world.webhook("orders", json!({})).await;
+        world.until_reason("orders", "Active").await;
+        world.clear_log();
+        world.webhook("orders", json!({"suspend": true, "method": "PUT"})).await;
+        let webhook = world.until_reason("orders", "Suspended").await;
+        told(&webhook.status.as_ref().unwrap().conditions, ("False", "Suspended", None));
+        let status = webhook.status.unwrap();
+        assert!(status.webhook_id.is_some() && status.state.is_some(), "what is known stays in the status");
+        assert!(world.integrations()[0].active, "it goes on serving");
+        assert_eq!(world.requests().len(), 0, "{:?}", world.requests());
+        world.webhook("orders", json!({"suspend": false, "method": "PUT"})).await;
+        world.until_reason("orders", "Active").await;
+        assert_eq!(world.integrations()[0].method, "PUT");
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_new_object_is_never_taken_for_done() {
+    world_without_operator(Options::default(), async |world| {
+        world.tenant("production", json!({})).await;
+        world.policy("patient", json!({"intervalsMs": [50, 100, 200]})).await;
+        world.webhook("orders", json!({"retryPolicyRef": {"name": "patient"}})).await;
+        let tenant = world.api::<CognigyTenant>().get("production").await.unwrap().status.unwrap();
+        let policy = world.api::<RetryPolicy>().get("patient").await.unwrap().status.unwrap();
+        let webhook = world.api::<CognigyWebhook>().get("orders").await.unwrap().status.unwrap();
+        for observed in [tenant.observed_generation, policy.observed_generation, webhook.observed_generation] {
+            assert_eq!(observed, Some(-1));
+        }
+        world.start_operator().await;
+        world.until_reason("orders", "Active").await;
+    })
+    .await;
+}
