@@ -204,7 +204,8 @@ async fn a_suspended_tenant_is_not_called_until_it_is_resumed() {
         says(&tenant, ("False", "Suspended", None));
         world.webhook("orders", json!({})).await;
         let webhook = world.until_reason("orders", "TenantNotReady").await;
-        let message = told(&webhook.status.as_ref().unwrap().conditions, ("False", "TenantNotReady", Some("Reconciling")));
+        let message =
+            told(&webhook.status.as_ref().unwrap().conditions, ("False", "TenantNotReady", Some("Reconciling")));
         assert!(message.contains("suspend"), "{message}");
         assert_eq!(world.requests().len(), 0);
         world.tenant("production", json!({"suspend": false})).await;
