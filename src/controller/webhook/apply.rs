@@ -19,8 +19,8 @@ use crate::{
     api::{CognigyWebhook, EventReason, FINALIZER, REGISTRATION_ANNOTATION, webhook::Drift},
     cluster::{audit::Fact, metadata},
     cognigy::{
-        BackoffType, Deletion, ErrorKind, Integration, IntervalPolicy, Outcome as Posted, Read, Registration, Session,
-        Status, Webhook, WebhookId,
+        BackoffType, Deletion, ErrorKind, IntervalPolicy, Outcome as Posted, Read, Registration, Session, Status,
+        Webhook, WebhookId,
     },
     controller::{backoff, context::Context, error::Failure},
 };
