@@ -103,7 +103,7 @@ impl<'a> Pass<'a> {
             match plan::next(&wish.desired, &self.world) {
                 Next::Do(step) => self.step(step).await?,
                 Next::Wait(Why::HealthCheckFailed) => return Ok(Ended::Unhealthy),
-                Next::Wait(Why::AlreadyExists) => return Err(Failure::AlreadyExists { key: self.key() }),
+                Next::Wait(Why::AlreadyExists) => return Err(self.refuse()),
                 Next::Done(outcome) => return Ok(Ended::Done(outcome)),
             }
         }
@@ -228,7 +228,7 @@ impl<'a> Pass<'a> {
         let Some(found) = found else {
             if matches!(self.world.target, Target::Preexisting { .. }) {
                 // Cognigy says that the key is taken, and does not list who has it.
-                return Err(Failure::AlreadyExists { key: self.key() });
+                return Err(self.refuse());
             }
             self.world.target = Target::Missing { searched: true };
             return Ok(());
@@ -247,6 +247,13 @@ impl<'a> Pass<'a> {
     fn candidate(&mut self, found: &Integration) {
         let active = found.status == Some(Status::Active);
         self.book.registered(&found.id, self.version.into(), active);
+    }
+
+    /// What was found is somebody else's, and stays so.
+    fn refuse(&mut self) -> Failure {
+        let key = self.key();
+        self.book.refuse(key.clone(), self.version.into());
+        Failure::AlreadyExists { key }
     }
 
     async fn adopt(&mut self) -> Result<(), Failure> {
