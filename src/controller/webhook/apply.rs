@@ -16,7 +16,10 @@ use super::{
     world::{Fact as Compared, Farewell, Health, Known, Older, Target, World},
 };
 use crate::{
-    api::{CognigyWebhook, EventReason, FINALIZER, REGISTRATION_ANNOTATION, webhook::Drift},
+    api::{
+        CognigyWebhook, EventReason, FINALIZER, REGISTRATION_ANNOTATION,
+        webhook::{Drift, State},
+    },
     cluster::{audit::Fact, metadata},
     cognigy::{
         BackoffType, Deletion, ErrorKind, Integration, IntervalPolicy, Outcome as Posted, Read, Registration, Session,
@@ -492,7 +495,13 @@ impl<'a> Pass<'a> {
         }
         self.world.older.iter_mut().filter(|older| older.version == version).for_each(|older| older.active = false);
         let name = self.object.registered_name();
-        self.tell(EventReason::Deactivated, format!("{id} ({name} version {version}) is inactive"), Some(latency));
+        let note = format!("{id} ({name} version {version}) is inactive");
+        let fact = self.fact_of(&id, version, EventReason::Deactivated, note);
+        self.context.trail.record(Fact {
+            status: Some(format!("{:?}", State::Inactive)),
+            latency: Some(latency),
+            ..fact
+        });
         Ok(())
     }
 
@@ -511,12 +520,14 @@ impl<'a> Pass<'a> {
                 let note = format!(
                     "this installation does not delete: {id} ({name} version {version}) is left there, inactive"
                 );
-                self.tell(EventReason::Orphaned, note, Some(answer.latency));
+                let fact = self.fact_of(&id, version, EventReason::Orphaned, note);
+                self.context.trail.record(Fact { latency: Some(answer.latency), ..fact });
                 return Ok(());
             }
         };
         self.forget(version);
-        self.tell(EventReason::Deleted, note, Some(answer.latency));
+        let fact = self.fact_of(&id, version, EventReason::Deleted, note);
+        self.context.trail.record(Fact { status: None, latency: Some(answer.latency), ..fact });
         Ok(())
     }
 
@@ -590,6 +601,11 @@ impl<'a> Pass<'a> {
     pub fn tell(&self, reason: EventReason, note: String, latency: Option<Duration>) {
         let fact = self.fact(reason, note);
         self.context.trail.record(Fact { latency, ..fact });
+    }
+
+    /// A fact about one version, which need not be the present one and may be gone.
+    fn fact_of(&self, id: &WebhookId, version: i64, reason: EventReason, note: String) -> Fact {
+        Fact { webhook_id: Some(id.to_string()), version: Some(version), ..self.fact(reason, note) }
     }
 
     /// A fact with all that is known of the webhook.
