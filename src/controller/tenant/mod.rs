@@ -23,7 +23,7 @@ use super::{
 use crate::{
     api::{CognigyTenant, FINALIZER, ObjectKey, Reason},
     cluster::{self, audit::Fact, metadata},
-    cognigy::{CircuitState, ErrorKind, Session},
+    cognigy::{CallObserver as _, CircuitState, ErrorKind, Session},
 };
 
 /// Refused credentials are tried again this often, however many webhooks wait.
@@ -61,6 +61,9 @@ pub async fn reconcile(tenant: Arc<CognigyTenant>, context: Arc<Context>) -> Res
         // It vanished meanwhile, and its connection was forgotten before this pass put it back.
         context.sessions.forget(&key);
         return Ok(Action::await_change());
+    }
+    if let Some(session) = &connection.session {
+        context.metrics.circuit(&key.to_string(), session.circuit());
     }
     write(&tenant, &connection, &verdict, &context, &api).await?;
     Ok(retry)
