@@ -110,7 +110,8 @@ async fn the_users_of_a_policy_are_counted_and_the_count_is_not_written_for_each
         for name in &names {
             world.webhook(name, json!({"retryPolicyRef": {"name": "patient"}})).await;
         }
-        let counted = |count| move |policy: &RetryPolicy| policy.status.as_ref().is_some_and(|s| s.webhooks == Some(count));
+        let counted =
+            |count| move |policy: &RetryPolicy| policy.status.as_ref().is_some_and(|s| s.webhooks == Some(count));
         world.until("patient", counted(12)).await;
         world.delete::<CognigyWebhook>("orders-0").await;
         world.webhook("orders-1", json!({})).await;

@@ -141,7 +141,8 @@ async fn a_changed_policy_or_secret_reaches_the_webhooks_that_use_it_and_no_othe
         let policy = world.integration(&orders).unwrap().retry_policy.unwrap();
         assert_eq!(policy["intervalsMs"], json!([60, 120, 240]));
         world.secret("orders", &[("api-key", "k-2")]).await;
-        let header = |state: &cognigy_simulator::State| state.integration(&orders).unwrap().headers["X-Api-Key"].clone();
+        let header =
+            |state: &cognigy_simulator::State| state.integration(&orders).unwrap().headers["X-Api-Key"].clone();
         world.wait_until(|state| header(state) == json!("k-2")).await;
         world.until_event("orders", "Updated").await;
         assert!(world.integration(&orders).unwrap().active, "a rotated Secret interrupts nothing");
@@ -186,7 +187,9 @@ async fn a_tenant_that_moves_to_another_installation_takes_its_webhooks_along() 
         let elsewhere = Simulator::start(Options::default()).await.unwrap();
         world.config_map("elsewhere-ca", "ca.crt", &format!("{}{}", elsewhere.ca_pem(), world.ca_pem())).await;
         let base_url = elsewhere.https_base_url().unwrap();
-        world.tenant("production", json!({"baseUrl": base_url, "caBundle": {"configMapRef": {"name": "elsewhere-ca"}}})).await;
+        world
+            .tenant("production", json!({"baseUrl": base_url, "caBundle": {"configMapRef": {"name": "elsewhere-ca"}}}))
+            .await;
         let moved = elsewhere.wait_until(|state| state.active_versions("orders") == [1]);
         tokio::time::timeout(std::time::Duration::from_secs(90), moved).await.unwrap();
         world.until_reason("orders", "Active").await;
@@ -209,7 +212,8 @@ async fn twenty_webhooks_of_a_tenant_share_one_token() {
         assert_eq!(world.count(Route::Token), 1);
         assert_eq!(world.count(Route::ListIntegrations), 1, "the tenant's own read");
         assert_eq!(world.integrations().iter().filter(|one| one.active).count(), 20);
-        for (route, calls) in [(Route::CreateIntegration, 20), (Route::PutWebhook, 20), (Route::UpdateIntegration, 20)] {
+        for (route, calls) in [(Route::CreateIntegration, 20), (Route::PutWebhook, 20), (Route::UpdateIntegration, 20)]
+        {
             assert_eq!(world.count(route), calls, "{route:?}");
         }
     })

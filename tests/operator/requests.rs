@@ -21,7 +21,8 @@ async fn a_requested_pass_compares_everything_at_once_and_is_acknowledged() {
         world.annotate("orders", REQUESTED, "2026-11-22T10:00:00Z").await;
         let webhook = world
             .until("orders", |webhook: &CognigyWebhook| {
-                webhook.status.as_ref().and_then(|s| s.last_handled_reconcile_at.as_deref()) == Some("2026-11-22T10:00:00Z")
+                webhook.status.as_ref().and_then(|s| s.last_handled_reconcile_at.as_deref())
+                    == Some("2026-11-22T10:00:00Z")
             })
             .await;
         told(&webhook.status.unwrap().conditions, ("True", "Active", None));
