@@ -1,5 +1,5 @@
-//! The one table for errors (docs/design.md): what a failure means for the condition, the event, the metric and the next
-//! try. Conditions, events, metrics and requeues are derived from here and nowhere else.
+//! The one table for errors (docs/design.md): what a failure means for the condition (and so the metric
+//! `resource_condition`), the event and the next try. All of them are derived from here and nowhere else.
 
 use std::time::Duration;
 

@@ -18,6 +18,15 @@ async fn delete(world: &World) {
     world.until_gone::<CognigyWebhook>("orders").await;
 }
 
+async fn until_tenant(world: &World, reason: &str) {
+    world
+        .until("production", |tenant: &CognigyTenant| {
+            let status = tenant.status.clone().unwrap_or_default();
+            condition(&status.conditions, "Ready").is_some_and(|ready| ready.reason == reason)
+        })
+        .await;
+}
+
 /// Waits until a person who deletes is told that it does not go yet, and why.
 async fn until_blocked(world: &World, why: &str) {
     let webhook = world
@@ -160,12 +169,7 @@ async fn a_deletion_goes_on_when_its_tenants_credentials_are_repaired() {
         world.delete::<CognigyWebhook>("orders").await;
         until_blocked(world, "credentials").await;
         assert_eq!(world.active_versions("orders"), [1]);
-        world
-            .until("production", |tenant: &CognigyTenant| {
-                let status = tenant.status.clone().unwrap_or_default();
-                condition(&status.conditions, "Ready").is_some_and(|ready| ready.reason == "Unauthorized")
-            })
-            .await;
+        until_tenant(world, "Unauthorized").await;
         world.credentials("cognigy-oauth").await;
         world.until_gone::<CognigyWebhook>("orders").await;
         assert_eq!(world.integrations(), []);
@@ -219,6 +223,56 @@ async fn a_registration_that_was_half_done_is_removed_as_well() {
         world.until_gone::<CognigyWebhook>("orders").await;
         assert_eq!(world.integrations(), []);
         world.until_event("orders", "Deleted").await;
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn all_versions_of_a_half_done_roll_out_are_removed() {
+    world(Options::default(), async |world| {
+        world.tenant("production", json!({})).await;
+        world.policy("slow", json!({"intervalsMs": [3_600_000]})).await;
+        world.webhook("orders", json!({"retryPolicyRef": {"name": "slow"}})).await;
+        world.until_reason("orders", "Active").await;
+        world.fault(Fault::on(Route::CreateIntegration).times(1).lose_after());
+        world.webhook("orders", json!({"version": 2, "retryPolicyRef": {"name": "slow"}})).await;
+        world.until_reason("orders", "ServerError").await;
+        assert_eq!(world.integrations().len(), 2);
+        world.stop_operator().await;
+        world.delete::<CognigyWebhook>("orders").await;
+        world.start_operator().await;
+        world.until_gone::<CognigyWebhook>("orders").await;
+        assert_eq!(world.integrations(), []);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_only_observed_last_is_left_there_untouched() {
+    world(Options::default(), async |world| {
+        live(world, json!({})).await;
+        world.webhook("orders", json!({"mode": "Observe"})).await;
+        world.until_reason("orders", "Observing").await;
+        let before = world.integrations();
+        delete(world).await;
+        assert_eq!(world.integrations(), before);
+        assert!(world.until_event("orders", "Orphaned").await.contains("mode Observe"));
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_suspended_tenant_holds_a_deletion_up() {
+    world(Options::default(), async |world| {
+        live(world, json!({})).await;
+        world.tenant("production", json!({"suspend": true})).await;
+        until_tenant(world, "Suspended").await;
+        world.delete::<CognigyWebhook>("orders").await;
+        until_blocked(world, "suspend").await;
+        assert_eq!(world.active_versions("orders"), [1]);
+        world.tenant("production", json!({"suspend": false})).await;
+        world.until_gone::<CognigyWebhook>("orders").await;
+        assert_eq!(world.integrations(), []);
     })
     .await;
 }

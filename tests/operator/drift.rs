@@ -1,7 +1,7 @@
 //! Somebody changes Cognigy behind the operator's back.
 
 use cognigy_operator::api::CognigyWebhook;
-use cognigy_simulator::{Options, Request, State};
+use cognigy_simulator::{Options, Request, Route, State};
 use serde_json::{Value, json};
 
 use crate::harness::{World, message, true_conditions, world};
@@ -20,7 +20,7 @@ async fn live(world: &World, change: Value) -> String {
 }
 
 fn is_write(request: &Request) -> bool {
-    request.route.is_some_and(|route| route.is_write())
+    request.route.is_some_and(Route::is_write)
 }
 
 #[tokio::test(flavor = "multi_thread")]

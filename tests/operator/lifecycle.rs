@@ -73,6 +73,12 @@ async fn a_deleted_webhook_is_deleted_in_cognigy_before_it_goes() {
         world.until_gone::<CognigyWebhook>("orders").await;
         assert!(world.integrations().is_empty());
         world.until_event("orders", "Deleted").await;
+        let writes = world.writes("orders").await;
+        let last = writes.iter().rev().take_while(|write| write.subresource.is_none()).count();
+        assert_eq!(last, 1, "the finalizer goes in one write: {writes:?}");
+        world.stop_operator().await;
+        let events = world.events("orders").await;
+        assert_eq!(reasons(&events), ["Registered", "HealthCheckPassed", "Activated", "Deleted"]);
     })
     .await;
 }

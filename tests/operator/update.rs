@@ -145,3 +145,20 @@ async fn a_changed_policy_is_written_again_for_its_users_only() {
     })
     .await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_policy_that_is_no_longer_referred_to_stays_there_and_is_no_longer_told() {
+    world(Options::default(), async |world| {
+        live(world, json!({"retryPolicyRef": {"name": "patient"}})).await;
+        world.webhook("orders", json!({})).await;
+        let webhook = world
+            .until("orders", |webhook: &cognigy_operator::api::CognigyWebhook| {
+                webhook.status.as_ref().is_some_and(|s| s.observed_generation == Some(2) && s.retry_policy.is_none())
+            })
+            .await;
+        assert_eq!(true_conditions(&webhook), ["Ready", "Registered", "Healthy"]);
+        assert_eq!(writes(world), []);
+        assert_eq!(world.integrations()[0].retry_policy.as_ref().unwrap()["intervalsMs"], json!(PATIENT));
+    })
+    .await;
+}

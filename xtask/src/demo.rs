@@ -33,8 +33,20 @@ pub(crate) struct Args {
     kubeconfig: Option<PathBuf>,
 }
 
+/// Runs the demo to its end; an error where not everything became Ready.
+pub(crate) fn once() -> Result<()> {
+    let demo = prepare(&Args { once: true, kubeconfig: None })?;
+    run_command(demo)
+}
+
 /// Returns only with an error: in the end this process is the demo's.
 pub(crate) fn run(args: &Args) -> Result<()> {
+    let mut demo = prepare(args)?;
+    Err(format!("cannot start {}: {}", built(DEMO)?.display(), demo.exec()).into())
+}
+
+/// The demo's program, built, with its arguments.
+fn prepare(args: &Args) -> Result<Command> {
     // What takes no time to find out comes before what takes minutes.
     if let Some(file) = args.kubeconfig.as_ref().filter(|file| !file.is_file()) {
         return Err(format!("there is no kubeconfig {}: give the path of a file", file.display()).into());
@@ -49,7 +61,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         None => demo.env("KUBEBUILDER_ASSETS", control_plane::locate()?.folder()),
     };
     build()?;
-    Err(format!("cannot start {}: {}", built(DEMO)?.display(), demo.exec()).into())
+    Ok(demo)
 }
 
 fn build() -> Result<()> {

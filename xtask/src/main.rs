@@ -5,6 +5,7 @@ mod control_plane;
 mod crds;
 mod demo;
 mod deny;
+mod docs;
 mod test;
 
 use std::{error::Error, process::ExitCode};
@@ -30,6 +31,8 @@ enum Command {
     Crds,
     /// Show the operator at work on a real control plane, with a simulated Cognigy
     Demo(demo::Args),
+    /// Write the field reference to docs/reference.md, from deploy/crds/
+    Docs,
     /// Run every check of the project in order, up to the first that fails
     Test(test::Args),
 }
@@ -39,6 +42,7 @@ fn main() -> ExitCode {
         Command::ControlPlane => control_plane::run(),
         Command::Crds => crds::run(),
         Command::Demo(args) => demo::run(&args),
+        Command::Docs => docs::run(),
         Command::Test(args) => test::run(&args),
     };
     match result {

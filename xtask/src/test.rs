@@ -10,7 +10,7 @@ use clap::ValueEnum;
 use crate::{
     Result,
     cargo::{cargo, run as run_command},
-    control_plane, deny,
+    control_plane, demo, deny,
 };
 
 /// Which checks run; all when nothing is said.
@@ -37,6 +37,8 @@ enum Check {
     ControlPlane,
     /// Unit, property and integration tests
     Tests,
+    /// The demo makes every webhook live, with the real kubectl and the operator as a process
+    Demo,
     /// The documentation builds without warnings
     Docs,
 }
@@ -56,6 +58,7 @@ impl Check {
                 tests.env("KUBEBUILDER_ASSETS", control_plane::locate()?.folder());
                 run_command(tests)
             }
+            Self::Demo => demo::once(),
             Self::Docs => {
                 let mut doc = cargo(["doc", "--workspace", "--no-deps"]);
                 doc.env("RUSTDOCFLAGS", "-D warnings");

@@ -56,9 +56,14 @@ impl Cluster {
 
     async fn of_reader(file: &Path, screen: &mut Screen) -> Result<Self> {
         screen.doing("asking your cluster for its version");
+        // The reader's own kubectl fits the cluster and finds its plugins; else it is one that was built here.
+        let kubectl = match kubectl_on_path() {
+            Some(kubectl) => kubectl,
+            None => Assets::locate_or_build(|line| eprintln!("{line}"))?.kubectl(),
+        };
         let cluster = Self {
             plane: None,
-            kubectl: kubectl_on_path()?,
+            kubectl,
             kubeconfig: std::path::absolute(file)?,
             new_definitions: Vec::new(),
             namespace_is_new: false,
@@ -80,6 +85,11 @@ impl Cluster {
     /// The file that kubectl and the operator use.
     pub(crate) fn kubeconfig(&self) -> &Path {
         &self.kubeconfig
+    }
+
+    /// The folder of kubectl, if the reader's shell would not find one.
+    pub(crate) fn kubectl_folder(&self) -> Option<&Path> {
+        if kubectl_on_path().is_some() { None } else { self.kubectl.parent() }
     }
 
     /// kubectl for this cluster.
@@ -154,7 +164,7 @@ impl Cluster {
             screen.line(format_args!("  {failure}"));
         }
         if failures.is_empty() {
-            screen.line("  done: your cluster is as it was.");
+            screen.line("  done: your cluster is as it was, or will be once it has let go of the namespace.");
         } else {
             let file = self.kubeconfig.display();
             screen.line(format_args!(
@@ -187,12 +197,8 @@ impl Cluster {
     }
 }
 
-/// The reader's own kubectl: its version and plugins fit the cluster. Else one that was built here.
-fn kubectl_on_path() -> Result<PathBuf> {
+/// The reader's own kubectl.
+fn kubectl_on_path() -> Option<PathBuf> {
     let path = env::var_os("PATH").unwrap_or_default();
-    let found = env::split_paths(&path).map(|folder| folder.join("kubectl")).find(|file| file.is_file());
-    match found {
-        Some(kubectl) => Ok(kubectl),
-        None => Ok(Assets::locate_or_build(|line| eprintln!("{line}"))?.kubectl()),
-    }
+    env::split_paths(&path).map(|folder| folder.join("kubectl")).find(|file| file.is_file())
 }

@@ -40,7 +40,8 @@ impl TimeLine {
     pub(crate) async fn news(&mut self, cluster: &Cluster) -> Result<Vec<Event>> {
         let list = cluster.kubectl(["get", "events.events.k8s.io", "-n", NAMESPACE]).json().await?;
         let mut events: Vec<_> = items(&list).iter().filter_map(Event::new).collect();
-        events.retain(|event| self.told.insert(event.uid.clone()));
+        // A cluster keeps events for an hour: those of a demo before are not told again.
+        events.retain(|event| event.time >= self.begin && self.told.insert(event.uid.clone()));
         events.sort_by_key(|event| event.time);
         Ok(events)
     }
@@ -50,12 +51,13 @@ impl TimeLine {
         events.iter().map(|event| self.row(event)).collect()
     }
 
+    /// The first columns have a width of their own, because a time line grows row by row.
     fn row(&self, event: &Event) -> Vec<Cell> {
         let seconds = event.time.duration_since(self.begin).as_secs_f64();
         vec![
             cell(Style::Dim, format!("{seconds:>6.1} s")),
-            plain(&event.object),
-            cell(if event.warning { Style::Warn } else { Style::Good }, event.reason.clone()),
+            plain(format_args!("{:<21}", event.object)),
+            cell(if event.warning { Style::Warn } else { Style::Good }, format!("{:<18}", event.reason)),
             plain(&event.note),
         ]
     }
@@ -90,8 +92,12 @@ mod tests {
             "eventTime": "2026-01-01T00:00:02.500000Z", "type": "Warning", "reason": "Conflict",
             "regarding": {"name": "tickets"}, "note": "changed meanwhile"
         }));
-        let expected =
-            [cell(Style::Dim, "   2.5 s"), plain("tickets"), cell(Style::Warn, "Conflict"), plain("changed meanwhile")];
+        let expected = [
+            cell(Style::Dim, "   2.5 s"),
+            plain("tickets              "),
+            cell(Style::Warn, "Conflict          "),
+            plain("changed meanwhile"),
+        ];
         assert_eq!(line.row(&event.unwrap()), expected);
     }
 }

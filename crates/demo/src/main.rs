@@ -24,7 +24,7 @@ mod scenario;
 mod screen;
 mod show;
 
-use std::{error::Error, path::PathBuf, process::ExitCode};
+use std::{error::Error, fmt::Display, path::PathBuf, process::ExitCode};
 
 use clap::Parser;
 use tokio::signal::unix::{SignalKind, signal};
@@ -59,14 +59,11 @@ const INTERRUPTED: u8 = 130;
 async fn main() -> ExitCode {
     let args = Args::parse();
     let mut screen = Screen::new();
-    match run(&args, &mut screen).await {
-        Ok(code) => code,
-        Err(error) => {
-            screen.settle();
-            eprintln!("{} {error}", screen.paint(Style::Bad, "error:"));
-            ExitCode::FAILURE
-        }
-    }
+    let code = run(&args, &mut screen).await;
+    code.unwrap_or_else(|error| {
+        complain(&error, &mut screen);
+        ExitCode::FAILURE
+    })
 }
 
 async fn run(args: &Args, screen: &mut Screen) -> Result<ExitCode> {
@@ -75,17 +72,25 @@ async fn run(args: &Args, screen: &mut Screen) -> Result<ExitCode> {
     let mut verdict = None;
     let shown = tokio::select! {
         biased;
-        _ = interrupt.recv() => None,
-        _ = terminate.recv() => None,
-        shown = show::show(args, &mut house, &mut verdict, screen) => Some(shown),
+        _ = interrupt.recv() => Ok(()),
+        _ = terminate.recv() => Ok(()),
+        shown = show::show(args, &mut house, &mut verdict, screen) => shown,
     };
     screen.settle();
-    let well = verdict == Some(Verdict::Ready) && !matches!(shown, Some(Err(_)));
-    house.close(well, screen).await;
-    match (shown, verdict) {
-        (Some(Err(error)), _) => Err(error),
-        (_, Some(Verdict::Ready)) => Ok(ExitCode::SUCCESS),
-        (_, Some(Verdict::NotReady)) => Ok(ExitCode::FAILURE),
-        (_, None) => Ok(ExitCode::from(INTERRUPTED)),
-    }
+    let code = match (shown, verdict) {
+        (Err(error), _) => {
+            complain(&error, screen);
+            ExitCode::FAILURE
+        }
+        (Ok(()), Some(Verdict::Ready)) => ExitCode::SUCCESS,
+        (Ok(()), Some(Verdict::NotReady)) => ExitCode::FAILURE,
+        (Ok(()), None) => ExitCode::from(INTERRUPTED),
+    };
+    house.close(code == ExitCode::SUCCESS, screen).await;
+    Ok(code)
+}
+
+fn complain(error: &(impl Display + ?Sized), screen: &mut Screen) {
+    screen.settle();
+    eprintln!("{} {error}", screen.paint(Style::Bad, "error:"));
 }

@@ -94,6 +94,7 @@ fn yaml_files(folder: &Path) -> Result<Vec<PathBuf>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::scenario::{CONTESTED, LUCKY, UNHEALTHY};
 
     fn localised(mut object: Value) -> Value {
         let base = Url::parse("https://127.0.0.1:1/new").unwrap();
@@ -130,5 +131,16 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn the_scenario_plays_with_webhooks_of_the_examples() {
+        let objects = yaml_files(&root().join("examples"))
+            .unwrap()
+            .into_iter()
+            .map(|file| serde_saphyr::from_str::<Value>(&fs::read_to_string(file).unwrap()).unwrap());
+        let webhooks = objects.filter(|object| object["kind"] == "CognigyWebhook");
+        let names: Vec<_> = webhooks.map(|object| object["metadata"]["name"].as_str().unwrap().to_owned()).collect();
+        assert_eq!(names, [LUCKY, UNHEALTHY, CONTESTED]);
     }
 }

@@ -60,6 +60,8 @@ pub(crate) struct Screen {
     colour: bool,
     /// Lines of the live table, which the next one overwrites.
     live: usize,
+    /// Whether the last line says what is being waited for, and goes away.
+    waiting: bool,
 }
 
 impl Screen {
@@ -68,7 +70,7 @@ impl Screen {
         let dumb = env::var_os("TERM").is_some_and(|term| term == "dumb");
         let terminal = io::stdout().is_terminal() && !dumb;
         let colour = terminal && env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
-        Self { terminal, colour, live: 0 }
+        Self { terminal, colour, live: 0, waiting: false }
     }
 
     /// Whether a live table can be drawn.
@@ -100,15 +102,13 @@ impl Screen {
     pub(crate) fn doing(&mut self, what: &str) {
         self.settle();
         if self.terminal {
-            put(format_args!("\r\x1b[K  … {what}"));
+            put(format_args!("  … {what}"));
+            self.waiting = true;
         }
     }
 
     /// A step that is done.
     pub(crate) fn done(&mut self, what: &str, detail: impl Display) {
-        if self.terminal {
-            put(format_args!("\r\x1b[K"));
-        }
         let tick = self.paint(Style::Good, "✓");
         self.line(format_args!("  {tick} {what:<14} {detail}"));
     }
@@ -134,9 +134,12 @@ impl Screen {
         self.live = lines.len();
     }
 
-    /// Lets the live table stand as it is: what comes next stands below.
+    /// Lets the live table stand as it is: what comes next stands below it, and in the place of what was being waited for.
     pub(crate) fn settle(&mut self) {
         self.live = 0;
+        if std::mem::take(&mut self.waiting) {
+            put(format_args!("\r\x1b[K"));
+        }
     }
 
     fn aligned(&self, rows: &[Vec<Cell>]) -> Vec<String> {
@@ -177,13 +180,13 @@ mod tests {
 
     #[test]
     fn columns_are_as_wide_as_their_widest_text() {
-        let screen = Screen { terminal: false, colour: false, live: 0 };
+        let screen = Screen { terminal: false, colour: false, live: 0, waiting: false };
         assert_eq!(screen.aligned(&rows()), ["NAME    READY", "größer  True"]);
     }
 
     #[test]
     fn colours_do_not_count_as_width() {
-        let screen = Screen { terminal: true, colour: true, live: 0 };
+        let screen = Screen { terminal: true, colour: true, live: 0, waiting: false };
         assert_eq!(screen.aligned(&rows())[1], "größer  \x1b[32mTrue\x1b[0m");
     }
 }

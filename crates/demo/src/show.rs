@@ -20,8 +20,10 @@ use crate::{
 
 /// How long everything may take to become Ready. The schedule of the policy needs 4 s, a busy machine some more.
 const READY_WITHIN: Duration = Duration::from_mins(3);
-/// How often the cluster is looked at.
+/// How often the cluster is looked at while something happens.
 const POLL: Duration = Duration::from_millis(400);
+/// How often events are looked for once all is told.
+const LEISURELY: Duration = Duration::from_secs(2);
 
 /// How it went.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,14 +46,14 @@ pub(crate) async fn show(
     announce(screen);
 
     house.scenario = Some(scenario::prepare(&simulator));
-    let mut time_line = TimeLine::begin();
-    let examples = manifests::list(&manifests::examples(&simulator)?).to_string();
-    cluster.kubectl(["apply", "-n", NAMESPACE, "-f", "-"]).run_with(&examples).await?;
+    let examples = manifests::examples(&simulator)?;
+    let (begin, mut time_line) = (Instant::now(), TimeLine::begin());
+    let document = manifests::list(&examples).to_string();
+    cluster.kubectl(["apply", "-n", NAMESPACE, "-f", "-"]).run_with(&document).await?;
 
     screen.heading("kubectl get cognigy");
-    let begin = Instant::now();
-    let objects = follow(cluster, operator, begin, screen).await?;
-    let ready = objects.iter().all(Object::is_ready);
+    let objects = follow(cluster, operator, examples.len(), begin, screen).await?;
+    let ready = are_ready(&objects, examples.len());
     *verdict = Some(if ready { Verdict::Ready } else { Verdict::NotReady });
     conclude(&objects, &simulator, begin.elapsed(), screen);
 
@@ -70,7 +72,7 @@ pub(crate) async fn show(
         operator.check()?;
         let news = time_line.news(cluster).await?;
         screen.table(&time_line.rows(&news));
-        sleep(POLL).await;
+        sleep(LEISURELY).await;
     }
 }
 
@@ -125,6 +127,7 @@ fn announce(screen: &mut Screen) {
 async fn follow(
     cluster: &Cluster,
     operator: &mut Operator,
+    expected: usize,
     begin: Instant,
     screen: &mut Screen,
 ) -> Result<Vec<Object>> {
@@ -139,7 +142,7 @@ async fn follow(
                 screen.line(format_args!("  {:>6.1} s  {}", begin.elapsed().as_secs_f64(), object.line()));
             }
         }
-        if objects.iter().all(Object::is_ready) || begin.elapsed() > READY_WITHIN {
+        if are_ready(&objects, expected) || begin.elapsed() > READY_WITHIN {
             if !screen.is_terminal() {
                 screen.line("");
                 screen.table(&objects::table(&objects));
@@ -150,6 +153,10 @@ async fn follow(
         before = objects;
         sleep(POLL).await;
     }
+}
+
+fn are_ready(objects: &[Object], expected: usize) -> bool {
+    objects.len() >= expected && objects.iter().all(Object::is_ready)
 }
 
 /// The verdict in words.
@@ -181,6 +188,9 @@ fn explain(cluster: &Cluster, simulator: &Handle, screen: &mut Screen) {
     let admin = simulator.admin_url();
     screen.heading("Look around, in another terminal");
     screen.line(format_args!("  export KUBECONFIG={}", cluster.kubeconfig().display()));
+    if let Some(folder) = cluster.kubectl_folder() {
+        screen.line(format_args!("  export PATH=\"$PATH:{}\"    # where kubectl is", folder.display()));
+    }
     screen.line(format_args!("  kubectl -n {NAMESPACE} get cwh -o wide"));
     screen.line(format_args!("  kubectl -n {NAMESPACE} describe cwh {LUCKY}"));
     screen.line(format_args!(

@@ -50,6 +50,9 @@ pub async fn reconcile(tenant: Arc<CognigyTenant>, context: Arc<Context>) -> Res
     let verdict = status::verdict(&tenant, &connection);
     let retry = next_pass(&tenant, &connection);
     let new_spec = tenant.status.as_ref().and_then(|status| status.observed_generation) != tenant.metadata.generation;
+    if let Some(session) = &connection.session {
+        context.metrics.circuit(&key.to_string(), session.circuit());
+    }
     for (host, rate) in context.hosts.limits() {
         context.metrics.rate_limit(&host, Some(rate.into()));
     }

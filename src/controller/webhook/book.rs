@@ -27,14 +27,15 @@ impl Book {
     /// Opens the books for a version: another version's entry moves to the older ones, a kept one comes back.
     pub fn open(status: Option<&CognigyWebhookStatus>, version: i32) -> Self {
         let mut status = status.cloned().unwrap_or_default();
-        if status.webhook_id.is_some() && status.version != Some(version) {
+        if status.webhook_id.is_none() || status.version != Some(version) {
             if let (Some(webhook_id), Some(version)) = (status.webhook_id.take(), status.version.take()) {
                 let state = status.state.take().unwrap_or(State::Inactive);
                 status.versions.insert(0, KeptVersion { version, webhook_id, state });
+                status.etag = None;
+                status.retry_policy = None;
+                status.health = None;
             }
-            status.etag = None;
-            status.retry_policy = None;
-            status.health = None;
+            // Also where nothing was open: the version in between may never have come to an id.
             if let Some(at) = status.versions.iter().position(|kept| kept.version == version) {
                 let kept = status.versions.remove(at);
                 status.webhook_id = Some(kept.webhook_id);
@@ -67,18 +68,17 @@ impl Book {
         self.set_active(version, active);
     }
 
-    /// What is registered under this key is not this resource's: nothing of it is kept but the refusal, so that no later
-    /// pass, whatever was told meanwhile, takes it for our own.
-    pub fn refuse(&mut self, key: String, version: i64) {
-        self.forget(version);
+    /// What is registered under this key is not this resource's: no later pass takes it for our own, whatever is told
+    /// meanwhile.
+    pub fn refuse(&mut self, key: String) {
         self.status.refused_registration = Some(key);
     }
 
-    /// Another version is there under this id.
+    /// Another version is there under this id; it is the first to go when there are too many.
     pub fn keep(&mut self, id: &WebhookId, version: i64, active: bool) {
         let state = if active { State::Active } else { State::Inactive };
         if let Ok(version) = i32::try_from(version) {
-            self.status.versions.insert(0, KeptVersion { version, webhook_id: id.to_string(), state });
+            self.status.versions.push(KeptVersion { version, webhook_id: id.to_string(), state });
         }
     }
 
@@ -114,6 +114,7 @@ impl Book {
         let recorded = webhook.metadata.annotations.as_ref().and_then(|all| all.get(REGISTRATION_ANNOTATION));
         let claimed = finalized && recorded.is_some_and(|recorded| *recorded == key);
         let refused = self.status.refused_registration.as_ref();
+        // What was refused as somebody else's is none of ours, whatever happened since.
         let claimed_last = registration::recorded_version(webhook).filter(|_| finalized && recorded != refused);
         let lost =
             claimed_last.map(i64::from).filter(|other| *other != i64::from(version) && self.id_of(*other).is_none());
@@ -171,11 +172,18 @@ mod tests {
     }
 
     #[test]
+    fn going_back_from_a_version_that_was_never_registered_finds_the_kept_one() {
+        let refused = Book::open(Some(&status()), 3).status;
+        assert_eq!((&refused.webhook_id, refused.version), (&None, None));
+        let book = Book::open(Some(&refused), 2);
+        assert_eq!((book.status.webhook_id.as_deref(), book.status.state), (Some("wh_2"), Some(State::Active)));
+        assert_eq!(book.status.versions, status().versions);
+    }
+
+    #[test]
     fn a_refused_registration_is_not_ours_and_hides_nothing_of_ours_whatever_is_told_later() {
         let mut book = Book::open(None, 1);
-        book.registered(&WebhookId::new("wh_9").unwrap(), 1, true);
-        book.refuse("orders:1".into(), 1);
-        assert_eq!((book.id(), book.status.state), (None, None));
+        book.refuse("orders:1".into());
         let spec = serde_json::json!({"tenantRef": {"name": "production"}, "url": "https://api.example.com/hooks"});
         let mut webhook = CognigyWebhook::new("orders", serde_json::from_value(spec).unwrap());
         webhook.metadata.finalizers = Some(vec![FINALIZER.into()]);

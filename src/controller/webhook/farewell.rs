@@ -13,7 +13,7 @@ use super::{
     world::{Farewell, Health, Target},
 };
 use crate::{
-    api::{CognigyWebhook, EventReason, FINALIZER, FORCE_ORPHAN_ANNOTATION},
+    api::{CognigyWebhook, EventReason, FINALIZER, FORCE_ORPHAN_ANNOTATION, webhook::Mode},
     cluster::{audit::Fact, metadata},
     controller::{context::Context, error::Failure, pass::PassError},
 };
@@ -37,7 +37,11 @@ pub async fn reconcile(
     let forced = webhook.annotations().get(FORCE_ORPHAN_ANNOTATION).is_some_and(|value| value == "true");
     if forced || nothing_outside || farewell == Farewell::Orphan {
         if !nothing_outside {
-            let why = if forced { "annotation cognigy.io/force-orphan" } else { "deletionPolicy Orphan" };
+            let why = match webhook.spec.mode {
+                _ if forced => "annotation cognigy.io/force-orphan",
+                Mode::Observe => "mode Observe",
+                Mode::Enforce => "deletionPolicy Orphan",
+            };
             let id = webhook.status.as_ref().and_then(|status| status.webhook_id.clone());
             let note = format!("{} is left in Cognigy as it is ({why})", id.as_deref().unwrap_or("what it registered"));
             context.trail.record(Fact { webhook_id: id, ..report.fact(EventReason::Orphaned, note) });

@@ -137,8 +137,11 @@ pub async fn wish(webhook: &CognigyWebhook, context: &Context) -> Result<Wish, F
     Ok(Wish { desired, tenant, tenant_key, policy, guard, secret_versions })
 }
 
-/// What a resource that is being deleted asks for.
+/// What a resource that is being deleted asks for; what is only observed is left as it is.
 pub fn farewell(webhook: &CognigyWebhook) -> Farewell {
+    if webhook.spec.mode == Mode::Observe {
+        return Farewell::Orphan;
+    }
     match webhook.spec.deletion_policy() {
         DeletionPolicy::Delete => Farewell::Delete,
         DeletionPolicy::Deactivate => Farewell::Deactivate,

@@ -1,0 +1,150 @@
+//! Steps that make a registration this resource's own.
+
+use std::{sync::Arc, time::Duration};
+
+use super::{super::compare, Pass};
+use crate::{
+    api::{EventReason, FINALIZER, REGISTRATION_ANNOTATION},
+    cluster::metadata,
+    cognigy::{ErrorKind, Outcome as Posted, Status, Webhook},
+    controller::{
+        error::Failure,
+        webhook::world::{Fact as Compared, Known, Older, Target},
+    },
+};
+
+impl Pass<'_> {
+    pub(super) async fn recover(&mut self, version: i64) -> Result<(), Failure> {
+        let name = self.object.registered_name();
+        let found = match self.session.find_integration(&name, version).await {
+            Ok(found) => found.value,
+            // Without a listing it cannot be known.
+            Err(error) if matches!(error.kind, ErrorKind::NotFound | ErrorKind::NotSupported) => None,
+            Err(error) => return Err(error.into()),
+        };
+        self.world.lost = None;
+        if let Some(found) = found {
+            let active = found.status == Some(Status::Active);
+            self.book.keep(&found.id, version, active);
+            self.world.older.push(Older { version, active });
+        }
+        Ok(())
+    }
+
+    pub(super) async fn claim(&mut self) -> Result<(), Failure> {
+        let key = self.key();
+        let annotation = (REGISTRATION_ANNOTATION, key.as_str());
+        let written = metadata::add_finalizer_and_annotation(&self.api, &*self.object, FINALIZER, annotation).await?;
+        if let Some(written) = written {
+            self.context.wrote(&written);
+            self.object = Arc::new(written);
+        }
+        self.world.claimed = true;
+        Ok(())
+    }
+
+    pub(super) async fn register(&mut self) -> Result<(), Failure> {
+        let wished = self.wished(Status::Inactive).await?;
+        let answer = match self.session.register(&wished).await {
+            Ok(answer) => answer,
+            Err(error) if error.kind == ErrorKind::Conflict => {
+                self.world.target = Target::Preexisting { identical: false, active: None };
+                return Ok(());
+            }
+            Err(error) => return Err(error.into()),
+        };
+        let integration = answer.value.integration;
+        let active = integration.status == Some(Status::Active);
+        if answer.value.outcome == Posted::Existed {
+            self.candidate = Some(integration.id);
+            self.world.target = Target::Preexisting { identical: true, active: Some(active) };
+            return Ok(());
+        }
+        self.book.registered(&integration.id, wished.version, active);
+        self.note_secret_versions();
+        self.book.webhook = Webhook::from_integration_answer(&integration);
+        self.book.tag.clone_from(&answer.etag);
+        let tagged = self.book.webhook.is_some();
+        self.world.target = Target::Known(Known {
+            seen: true,
+            active,
+            registration: Compared::Same,
+            policy: Compared::Differs,
+            tagged,
+        });
+        let state = if active { "active" } else { "inactive" };
+        let note = format!("registered {} version {} as {} ({state})", wished.name, wished.version, integration.id);
+        self.tell_registered(note, Some(answer.latency)).await
+    }
+
+    /// Tells of a registration of our own, and which version it is to replace.
+    pub(super) async fn tell_registered(&mut self, note: String, latency: Option<Duration>) -> Result<(), Failure> {
+        self.tell(EventReason::Registered, note, latency);
+        let (name, version) = (self.object.registered_name(), self.version);
+        if let Some(replaced) = self.world.older.iter().find(|older| older.active) {
+            let note = format!(
+                "version {} of {name} is deprecated: version {version} replaces it as soon as it is live",
+                replaced.version
+            );
+            self.tell(EventReason::VersionDeprecated, note, None);
+        }
+        let id = self.id()?;
+        self.progress(&format!("registered as {id}")).await
+    }
+
+    pub(super) async fn find(&mut self) -> Result<(), Failure> {
+        let (name, version) = (self.object.registered_name(), i64::from(self.version));
+        let found = self.session.find_integration(&name, version).await?.value;
+        let Some(found) = found else {
+            if matches!(self.world.target, Target::Preexisting { .. }) {
+                // Cognigy says that the key is taken, and does not list who has it.
+                return Err(self.refuse());
+            }
+            self.world.target = Target::Missing { searched: true };
+            return Ok(());
+        };
+        let identical = match self.wish {
+            Some(_) => compare::registration(&self.wished(Status::Inactive).await?, &found).is_empty(),
+            None => false,
+        };
+        let active = Some(found.status == Some(Status::Active));
+        self.candidate = Some(found.id);
+        self.world.target = Target::Preexisting { identical, active };
+        Ok(())
+    }
+
+    /// What was found is somebody else's, and stays so.
+    pub(super) fn refuse(&mut self) -> Failure {
+        let key = self.key();
+        self.book.refuse(key.clone());
+        Failure::AlreadyExists { key }
+    }
+
+    pub(super) async fn adopt(&mut self) -> Result<(), Failure> {
+        let Target::Preexisting { identical, active } = self.world.target else { return Ok(()) };
+        let Some(id) = self.candidate.take() else { return Ok(()) };
+        let active = active.unwrap_or_default();
+        self.book.registered(&id, self.version.into(), active);
+        self.world.target = Target::Known(Known {
+            seen: true,
+            active,
+            registration: Compared::same(identical),
+            policy: Compared::Unread,
+            tagged: false,
+        });
+        if self.wish.is_none() || self.observing() {
+            return Ok(());
+        }
+        if self.world.ours {
+            let (name, version) = (self.object.registered_name(), self.version);
+            let note = format!(
+                "registered {name} version {version} as {id}: an earlier try whose answer was lost had got through"
+            );
+            return self.tell_registered(note, None).await;
+        }
+        let state = if active { "active, and stays so" } else { "inactive" };
+        let same = if identical { "equals the spec" } else { "differs from the spec and is corrected" };
+        self.tell(EventReason::Adopted, format!("adopted {id}, which was there before ({state}; it {same})"), None);
+        self.progress(&format!("adopted {id}")).await
+    }
+}
