@@ -108,6 +108,11 @@ impl Session {
         }
     }
 
+    /// Where the installation is.
+    pub fn base_url(&self) -> &Url {
+        &self.inner.base_url
+    }
+
     /// The circuit's state now.
     pub fn circuit(&self) -> CircuitState {
         self.inner.breaker.shown()

@@ -9,6 +9,8 @@ use std::{
     time::Instant,
 };
 
+use url::Url;
+
 use crate::cognigy::ETag;
 
 /// What is remembered of one object.
@@ -20,6 +22,8 @@ pub struct Memo {
     pub tag: Option<ETag>,
     /// The change whose registration and policy Cognigy had when the tag was told: as long as the tag stays, it has them.
     pub matching: Option<String>,
+    /// Where Cognigy was when the outside was last compared: a tenant that moves is compared at once.
+    pub base_url: Option<Url>,
     /// When the outside is to be compared again.
     pub next_sync: Option<Instant>,
     /// Failing health checks before activation.

@@ -51,6 +51,9 @@ pub struct CognigyWebhookStatus {
     /// The change that fails at present.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failure: Option<Failure>,
+    /// Idempotency key of a registration that Cognigy holds and that is not this resource's (reason AlreadyExists).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refused_registration: Option<String>,
     /// resourceVersion of each Secret whose values the registration was last written with, by the Secret's name.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     #[schemars(extend("maxProperties" = 64))]

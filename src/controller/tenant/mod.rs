@@ -65,6 +65,9 @@ pub async fn reconcile(tenant: Arc<CognigyTenant>, context: Arc<Context>) -> Res
         context.sessions.forget(&key);
         return Ok(Action::await_change());
     }
+    if let Some(session) = &connection.session {
+        context.metrics.circuit(&key.to_string(), session.circuit());
+    }
     write(&tenant, &connection, &verdict, &context, &api).await?;
     Ok(retry)
 }

@@ -6,11 +6,10 @@ use super::{
 };
 use crate::{
     api::{
-        CognigyWebhook, CognigyWebhookStatus, FINALIZER, REGISTRATION_ANNOTATION, Reason,
+        CognigyWebhook, CognigyWebhookStatus, FINALIZER, REGISTRATION_ANNOTATION,
         webhook::{KeptVersion, State},
     },
     cognigy::{ETag, Webhook, WebhookId},
-    controller::status::has_reason,
 };
 
 /// What a pass writes down as it goes.
@@ -65,7 +64,14 @@ impl Book {
     pub fn registered(&mut self, id: &WebhookId, version: i64, active: bool) {
         self.status.webhook_id = Some(id.to_string());
         self.status.version = i32::try_from(version).ok();
+        self.status.refused_registration = None;
         self.set_active(version, active);
+    }
+
+    /// What is registered under this key is not this resource's: no later pass takes it for our own, whatever is told
+    /// meanwhile.
+    pub fn refuse(&mut self, key: String) {
+        self.status.refused_registration = Some(key);
     }
 
     /// Another version is there under this id; it is the first to go when there are too many.
@@ -107,12 +113,11 @@ impl Book {
         let finalized = webhook.metadata.finalizers.iter().flatten().any(|finalizer| finalizer == FINALIZER);
         let recorded = webhook.metadata.annotations.as_ref().and_then(|all| all.get(REGISTRATION_ANNOTATION));
         let claimed = finalized && recorded.is_some_and(|recorded| *recorded == key);
-        let claimed_last = registration::recorded_version(webhook).map(i64::from);
-        let refused = has_reason(&self.status.conditions, Reason::AlreadyExists);
+        let refused = self.status.refused_registration.as_ref();
         // What was refused as somebody else's is none of ours, whatever happened since.
-        let hidden =
-            |other: &i64| finalized && !refused && *other != i64::from(version) && self.id_of(*other).is_none();
-        let lost = claimed_last.filter(hidden);
+        let claimed_last = registration::recorded_version(webhook).filter(|_| finalized && recorded != refused);
+        let lost =
+            claimed_last.map(i64::from).filter(|other| *other != i64::from(version) && self.id_of(*other).is_none());
         let target = match (&self.status.webhook_id, self.status.state) {
             (Some(_), state) => Target::Known(Known {
                 seen: false,
@@ -126,7 +131,7 @@ impl Book {
         let older = self.status.versions.iter();
         World {
             claimed,
-            ours: claimed && !refused,
+            ours: claimed && recorded != refused,
             lost,
             target,
             health,
@@ -173,6 +178,22 @@ mod tests {
         let book = Book::open(Some(&refused), 2);
         assert_eq!((book.status.webhook_id.as_deref(), book.status.state), (Some("wh_2"), Some(State::Active)));
         assert_eq!(book.status.versions, status().versions);
+    }
+
+    #[test]
+    fn a_refused_registration_is_not_ours_and_hides_nothing_of_ours_whatever_is_told_later() {
+        let mut book = Book::open(None, 1);
+        book.refuse("orders:1".into());
+        let spec = serde_json::json!({"tenantRef": {"name": "production"}, "url": "https://api.example.com/hooks"});
+        let mut webhook = CognigyWebhook::new("orders", serde_json::from_value(spec).unwrap());
+        webhook.metadata.finalizers = Some(vec![FINALIZER.into()]);
+        webhook.metadata.annotations = Some([(REGISTRATION_ANNOTATION.into(), "orders:1".into())].into());
+        let world = book.world(&webhook, 1, Health::Unknown);
+        assert!(world.claimed && !world.ours);
+        assert_eq!(book.world(&webhook, 2, Health::Unknown).lost, None);
+        book.status.refused_registration = None;
+        assert!(book.world(&webhook, 1, Health::Unknown).ours);
+        assert_eq!(book.world(&webhook, 2, Health::Unknown).lost, Some(1));
     }
 
     #[test]

@@ -106,9 +106,17 @@ fn rest(webhook: &CognigyWebhook, context: &Context, wish: &Wish, settled: bool)
     let memo = context.memos.get(&uid);
     let now = Instant::now();
     if settled {
+        let session = context.sessions.get(&wish.tenant_key).and_then(|connection| connection.session);
+        let base_url = session.map(|session| session.base_url().clone());
+        if memo.base_url.is_some() && base_url.is_some() && memo.base_url != base_url {
+            return None;
+        }
         let next = memo.next_sync.unwrap_or_else(|| {
             let next = now + report::until_resync(webhook, Some(&wish.tenant));
-            context.memos.update(&uid, |memo| memo.next_sync = Some(next));
+            context.memos.update(&uid, |memo| {
+                memo.next_sync = Some(next);
+                memo.base_url = base_url;
+            });
             next
         });
         return (next > now).then(|| Action::requeue(next - now));

@@ -137,6 +137,7 @@ impl<'a> Report<'a> {
         let wait = until_resync(webhook, tenant.as_deref());
         context.memos.update(&webhook.uid().unwrap_or_default(), |memo| {
             memo.next_sync = Some(Instant::now() + wait);
+            memo.base_url = Some(pass.session.base_url().clone());
             memo.kubernetes_failures = 0;
         });
         Ok(Action::requeue(wait))

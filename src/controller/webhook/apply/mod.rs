@@ -107,7 +107,7 @@ impl<'a> Pass<'a> {
             match plan::next(&wish.desired, &self.world) {
                 Next::Do(step) => self.step(step).await?,
                 Next::Wait(Why::HealthCheckFailed) => return Ok(Ended::Unhealthy),
-                Next::Wait(Why::AlreadyExists) => return Err(Failure::AlreadyExists { key: self.key() }),
+                Next::Wait(Why::AlreadyExists) => return Err(self.refuse()),
                 Next::Done(outcome) => return Ok(Ended::Done(outcome)),
             }
         }
@@ -218,12 +218,15 @@ impl<'a> Pass<'a> {
 
     /// Tells what happened, with all that is known of the webhook.
     pub fn tell(&self, reason: EventReason, note: String, latency: Option<Duration>) {
+        self.record(self.fact(reason, note), latency);
+    }
+
+    fn record(&self, fact: Fact, latency: Option<Duration>) {
         let note = match latency {
-            Some(latency) => format!("{note} ({} ms)", latency.as_millis()),
-            None => note,
+            Some(latency) => format!("{} ({} ms)", fact.note, latency.as_millis()),
+            None => fact.note,
         };
-        let fact = self.fact(reason, note);
-        self.context.trail.record(Fact { latency, ..fact });
+        self.context.trail.record(Fact { note, latency, ..fact });
     }
 
     /// A fact with all that is known of the webhook.

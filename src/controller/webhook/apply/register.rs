@@ -98,7 +98,7 @@ impl Pass<'_> {
         let Some(found) = found else {
             if matches!(self.world.target, Target::Preexisting { .. }) {
                 // Cognigy says that the key is taken, and does not list who has it.
-                return Err(Failure::AlreadyExists { key: self.key() });
+                return Err(self.refuse());
             }
             self.world.target = Target::Missing { searched: true };
             return Ok(());
@@ -111,6 +111,13 @@ impl Pass<'_> {
         self.candidate = Some(found.id);
         self.world.target = Target::Preexisting { identical, active };
         Ok(())
+    }
+
+    /// What was found is somebody else's, and stays so.
+    pub(super) fn refuse(&mut self) -> Failure {
+        let key = self.key();
+        self.book.refuse(key.clone());
+        Failure::AlreadyExists { key }
     }
 
     pub(super) async fn adopt(&mut self) -> Result<(), Failure> {

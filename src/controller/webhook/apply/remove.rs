@@ -2,8 +2,9 @@
 
 use super::{super::registration, Pass};
 use crate::{
-    api::EventReason,
-    cognigy::{Deletion, ErrorKind},
+    api::{EventReason, webhook::State},
+    cluster::audit::Fact,
+    cognigy::{Deletion, ErrorKind, WebhookId},
     controller::{error::Failure, webhook::world::Target},
 };
 
@@ -24,7 +25,9 @@ impl Pass<'_> {
         }
         self.world.older.iter_mut().filter(|older| older.version == version).for_each(|older| older.active = false);
         let name = self.object.registered_name();
-        self.tell(EventReason::Deactivated, format!("{id} ({name} version {version}) is inactive"), Some(latency));
+        let note = format!("{id} ({name} version {version}) is inactive");
+        let fact = self.fact_of(&id, version, EventReason::Deactivated, note);
+        self.record(Fact { status: Some(format!("{:?}", State::Inactive)), ..fact }, Some(latency));
         Ok(())
     }
 
@@ -43,13 +46,19 @@ impl Pass<'_> {
                 let note = format!(
                     "this installation does not delete: {id} ({name} version {version}) is left there, inactive"
                 );
-                self.tell(EventReason::Orphaned, note, Some(answer.latency));
+                self.record(self.fact_of(&id, version, EventReason::Orphaned, note), Some(answer.latency));
                 return Ok(());
             }
         };
         self.forget(version);
-        self.tell(EventReason::Deleted, note, Some(answer.latency));
+        let fact = self.fact_of(&id, version, EventReason::Deleted, note);
+        self.record(Fact { status: None, ..fact }, Some(answer.latency));
         Ok(())
+    }
+
+    /// A fact about one version, which need not be the present one and may be gone.
+    fn fact_of(&self, id: &WebhookId, version: i64, reason: EventReason, note: String) -> Fact {
+        Fact { webhook_id: Some(id.to_string()), version: Some(version), ..self.fact(reason, note) }
     }
 
     pub(super) fn forget(&mut self, version: i64) {
