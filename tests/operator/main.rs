@@ -18,3 +18,4 @@ mod requests;
 mod rollout;
 mod tenant;
 mod update;
+mod variants;
