@@ -19,3 +19,4 @@ mod rollout;
 mod tenant;
 mod update;
 mod variants;
+mod versions;

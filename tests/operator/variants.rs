@@ -276,7 +276,14 @@ async fn told_in(format: ErrorFormat) {
         world.tenant("production", json!({})).await;
         world.policy("once", json!({"intervalsMs": [50]})).await;
         refused(world, "orders", 422, "Rejected", "422").await;
-        refused(world, "refunds", 403, "Forbidden", "the scope integrations:write or the role").await;
+        refused(
+            world,
+            "refunds",
+            403,
+            "Forbidden",
+            "the scope integrations:write webhooks:manage or the role Integration Developer",
+        )
+        .await;
         refused(world, "tickets", 503, "RetriesExhausted", "503").await;
     })
     .await;
