@@ -6,11 +6,14 @@ use cognigy_operator::api::{
     CognigyTenant, CognigyWebhook,
     tenant::{AuthKind, Circuit},
 };
-use cognigy_simulator::{Credentials, Fault, Options, Route};
+use cognigy_simulator::{Credentials, Fault, Options, Request, Route};
 use serde_json::json;
 use tokio::net::TcpListener;
 
 use crate::harness::{World, condition, told, world};
+
+/// What a request carries as its credentials.
+type Sent = fn(&Request) -> Option<&str>;
 
 /// What Ready says of a tenant: as [`told`].
 fn says(tenant: &CognigyTenant, expected: (&str, &str, Option<&str>)) -> String {
@@ -22,7 +25,6 @@ async fn every_way_to_authenticate_connects_with_one_cheap_read_and_at_most_one_
     world(Options::default(), async |world| {
         let credentials = world.credentials_of_the_simulator().await;
         let bearer = format!("Bearer {}", credentials.bearer_token);
-        type Sent = fn(&cognigy_simulator::Request) -> Option<&str>;
         let authorization: Sent = |request| request.header("authorization");
         let key: Sent = |request| request.header("x-api-key");
         for (name, auth, kind, tokens, (sent, expected)) in [
