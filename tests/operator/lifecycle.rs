@@ -64,6 +64,30 @@ async fn a_new_webhook_costs_four_calls_and_three_writes_and_a_quiet_pass_none()
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn where_the_registration_tells_its_tag_the_read_before_the_policy_is_saved() {
+    for options in [
+        Options { post_carries_etag: true, ..Options::default() },
+        Options { post_carries_version: true, ..Options::default() },
+    ] {
+        world(options, async |world| {
+            world.tenant("production", json!({})).await;
+            world.policy("patient", json!({"intervalsMs": [1000, 2500]})).await;
+            world
+                .until("production", |tenant: &CognigyTenant| {
+                    tenant.status.as_ref().is_some_and(|s| s.conditions.iter().any(|c| c.reason == "Connected"))
+                })
+                .await;
+            world.clear_log();
+            world.webhook("orders", json!({"retryPolicyRef": {"name": "patient"}})).await;
+            world.until_reason("orders", "Active").await;
+            let routes: Vec<_> = world.requests().into_iter().filter_map(|request| request.route).collect();
+            assert_eq!(routes, [Route::CreateIntegration, Route::PutWebhook, Route::UpdateIntegration]);
+        })
+        .await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_deleted_webhook_is_deleted_in_cognigy_before_it_goes() {
     world(Options::default(), async |world| {
         world.tenant("production", json!({})).await;

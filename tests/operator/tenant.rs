@@ -20,6 +20,9 @@ fn says(tenant: &CognigyTenant, expected: (&str, &str, Option<&str>)) -> String 
     told(&tenant.status.as_ref().unwrap().conditions, expected).to_owned()
 }
 
+/// What of a request carries the credentials.
+type Sent = fn(&cognigy_simulator::Request) -> Option<&str>;
+
 #[tokio::test(flavor = "multi_thread")]
 async fn every_way_to_authenticate_connects_with_one_cheap_read_and_at_most_one_token() {
     world(Options::default(), async |world| {
