@@ -6,14 +6,11 @@ use cognigy_operator::api::{
     CognigyTenant, CognigyWebhook,
     tenant::{AuthKind, Circuit},
 };
-use cognigy_simulator::{Credentials, Fault, Options, Request, Route};
+use cognigy_simulator::{Credentials, Fault, Options, Route};
 use serde_json::json;
 use tokio::net::TcpListener;
 
 use crate::harness::{World, condition, told, world};
-
-/// What a request carries as its credentials.
-type Sent = fn(&Request) -> Option<&str>;
 
 /// What Ready says of a tenant: as [`told`].
 fn says(tenant: &CognigyTenant, expected: (&str, &str, Option<&str>)) -> String {
