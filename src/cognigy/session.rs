@@ -108,6 +108,11 @@ impl Session {
         }
     }
 
+    /// Whether both are the same connection.
+    pub fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.inner, &other.inner)
+    }
+
     /// Where the installation is.
     pub fn base_url(&self) -> &Url {
         &self.inner.base_url

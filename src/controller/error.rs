@@ -41,7 +41,7 @@ pub enum Failure {
     },
     /// A Secret or `ConfigMap`, or a key of it, is missing or unusable.
     #[error(transparent)]
-    Source(#[from] SecretError),
+    Source(SecretError),
     /// `spec.retryPolicyRef` names no object.
     #[error("retry policy {0} does not exist in the webhook's namespace; create it or correct spec.retryPolicyRef")]
     RetryPolicyNotFound(String),
@@ -93,6 +93,16 @@ pub enum Failure {
     /// A call to Kubernetes failed.
     #[error("Kubernetes: {0}")]
     Kubernetes(#[from] kube::Error),
+}
+
+impl From<SecretError> for Failure {
+    fn from(error: SecretError) -> Self {
+        match error {
+            // Not the reference's fault: the API server could not be asked.
+            SecretError::Kube { cause, .. } => Self::Kubernetes(*cause),
+            other => Self::Source(other),
+        }
+    }
 }
 
 /// Whose failure it is, and so what happens next.

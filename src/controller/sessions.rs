@@ -70,9 +70,13 @@ impl Sessions {
     }
 
     /// A webhook found out that the tenant cannot be used. Says whether that is news: the tenant should then be probed.
-    pub fn report(&self, tenant: &ObjectKey, reason: Reason, message: String) -> bool {
+    /// What a session says that has been replaced meanwhile is no news.
+    pub fn report(&self, tenant: &ObjectKey, session: &Session, reason: Reason, message: String) -> bool {
         match self.lock().get_mut(tenant) {
-            Some(connection) if connection.state == State::Ready => {
+            Some(connection)
+                if connection.state == State::Ready
+                    && connection.session.as_ref().is_some_and(|current| current.is(session)) =>
+            {
                 connection.state = State::NotReady { reason, message };
                 connection.next_probe = None;
                 true

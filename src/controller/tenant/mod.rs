@@ -97,6 +97,7 @@ async fn connect(
         _ => {
             let session = match session(tenant, context).await {
                 Ok(session) => session,
+                Err(Failure::Kubernetes(error)) => return Err(error.into()),
                 Err(failure) => return Ok(broken(failure.disposition().reason, failure.message(), fingerprint)),
             };
             let state = State::NotReady {

@@ -61,7 +61,7 @@ pub async fn reconcile(
     book.tag = None;
     let mut pass = Pass::new(context, webhook.clone(), session, None, version, (world, book));
     let left = pass.take_down(farewell).await;
-    let report = report.leaving();
+    let report = report.leaving(&pass);
     match left {
         Ok(()) => Ok(Action::await_change()),
         Err(Failure::Kubernetes(error)) => Err(error.into()),

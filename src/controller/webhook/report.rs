@@ -22,6 +22,7 @@ use crate::{
         webhook::{Failure as FailureStatus, Mode},
     },
     cluster::{self, audit::Fact},
+    cognigy::Session,
     controller::{
         backoff,
         context::Context,
@@ -46,8 +47,8 @@ pub struct Report<'a> {
     latest: Arc<CognigyWebhook>,
     /// The name of the change that was tried, once the references are resolved.
     change: Option<String>,
-    /// A full pass was made, so that a request for one is handled.
-    full: bool,
+    /// What a full pass was made with; a request for one is then handled.
+    session: Option<Session>,
 }
 
 /// How long until the next comparison with the outside.
@@ -59,14 +60,14 @@ pub fn until_resync(webhook: &CognigyWebhook, tenant: Option<&CognigyTenant>) ->
 impl<'a> Report<'a> {
     /// A report on a webhook.
     pub fn new(context: &'a Context, api: &'a Api<CognigyWebhook>, webhook: &'a Arc<CognigyWebhook>) -> Self {
-        Self { context, api, webhook, latest: webhook.clone(), change: None, full: false }
+        Self { context, api, webhook, latest: webhook.clone(), change: None, session: None }
     }
 
     /// The same report after a pass that reached Cognigy.
     #[must_use]
     pub fn after(mut self, pass: &Pass<'_>, wish: &Wish) -> Self {
         self.change = Some(change::name(self.webhook, wish));
-        self.full = true;
+        self.session = Some(pass.session.clone());
         self.latest = pass.object.clone();
         let uid = self.webhook.uid().unwrap_or_default();
         let matching = pass.matches().then(|| self.change.clone()).flatten();
@@ -79,9 +80,9 @@ impl<'a> Report<'a> {
 
     /// The same report after a pass that took the webhook down as far as it could: leaving is a change of its own.
     #[must_use]
-    pub fn leaving(mut self) -> Self {
+    pub fn leaving(mut self, pass: &Pass<'_>) -> Self {
         self.change = Some("deletion".to_owned());
-        self.full = true;
+        self.session = Some(pass.session.clone());
         self
     }
 
@@ -167,8 +168,8 @@ impl<'a> Report<'a> {
         let message = failure.message();
         let (verdict, wait) = self.next_try(&disposition, message, &mut draft);
         if disposition.class == Class::Tenant
-            && self.full
-            && self.context.sessions.report(&self.webhook.tenant_key(), disposition.reason, failure.message())
+            && let Some(session) = &self.session
+            && self.context.sessions.report(&self.webhook.tenant_key(), session, disposition.reason, failure.message())
         {
             self.context.triggers.tenant(self.webhook.tenant_key());
         }
@@ -234,7 +235,7 @@ impl<'a> Report<'a> {
     async fn write(self, mut draft: CognigyWebhookStatus, verdict: Verdict, synced: bool) -> Result<(), PassError> {
         let old = self.webhook.status.as_ref();
         let now = Timestamp::now();
-        if self.full
+        if self.session.is_some()
             && let Some(asked) = self.webhook.annotations().get(RECONCILE_REQUESTED_ANNOTATION)
             && draft.last_handled_reconcile_at.as_ref() != Some(asked)
         {
