@@ -148,6 +148,7 @@ impl<'a> Pass<'a> {
             Step::WritePolicy => self.write_policy().await,
             Step::CheckHealth => self.check_health().await,
             Step::Put { active } => self.put(active).await,
+            Step::ReadOlder(version) => self.read_older(version).await,
             Step::Deactivate(version) => self.deactivate(version).await,
             Step::Delete(version) => self.delete(version).await,
             Step::Release => {

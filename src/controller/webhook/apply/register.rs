@@ -26,7 +26,7 @@ impl Pass<'_> {
         if let Some(found) = found {
             let active = found.status == Some(Status::Active);
             self.book.keep(&found.id, version, active);
-            self.world.older.push(Older { version, active });
+            self.world.older.push(Older { version, active: Some(active) });
         }
         Ok(())
     }
@@ -81,7 +81,7 @@ impl Pass<'_> {
     pub(super) async fn tell_registered(&mut self, note: String, latency: Option<Duration>) -> Result<(), Failure> {
         self.tell(EventReason::Registered, note, latency);
         let (name, version) = (self.object.registered_name(), self.version);
-        if let Some(replaced) = self.world.older.iter().find(|older| older.active) {
+        if let Some(replaced) = self.world.older.iter().find(|older| older.serves()) {
             let note = format!(
                 "version {} of {name} is deprecated: version {version} replaces it as soon as it is live",
                 replaced.version
