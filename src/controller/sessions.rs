@@ -85,6 +85,21 @@ impl Sessions {
         }
     }
 
+    /// The rate in force for each tenant that has a session, in requests per minute.
+    pub fn rates(&self) -> Vec<(ObjectKey, u32)> {
+        let with_session = |(tenant, connection): (&ObjectKey, &Connection)| {
+            Some((tenant.clone(), connection.session.as_ref()?.requests_per_minute()))
+        };
+        self.lock().iter().filter_map(with_session).collect()
+    }
+
+    /// Whether calls may still be sent on this session: the tenant is ready, and has no other one by now.
+    pub fn offers(&self, tenant: &ObjectKey, session: &Session) -> bool {
+        self.lock().get(tenant).is_some_and(|connection| {
+            connection.state == State::Ready && connection.session.as_ref().is_some_and(|known| known.is(session))
+        })
+    }
+
     /// Forgets a tenant.
     pub fn forget(&self, tenant: &ObjectKey) {
         self.lock().remove(tenant);
