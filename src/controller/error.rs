@@ -79,6 +79,9 @@ pub enum Failure {
         /// Its idempotency key, `name:version`.
         key: String,
     },
+    /// The namespace is on its way out: nothing is created in it any more.
+    #[error("namespace {0} is being deleted: nothing is registered any more")]
+    NamespaceTerminating(String),
     /// The spec asks for something that cannot be done.
     #[error("{0}")]
     InvalidSpec(String),
@@ -159,6 +162,7 @@ impl Failure {
             Self::HealthCheckFailed(_) => of(Reason::HealthCheckFailed, None, Class::Waiting),
             Self::NameConflict { .. } => of(Reason::NameConflict, Some(EventReason::NameConflict), Class::User),
             Self::AlreadyExists { .. } => of(Reason::AlreadyExists, Some(EventReason::AlreadyExists), Class::User),
+            Self::NamespaceTerminating(_) => of(Reason::Deleting, None, Class::Waiting),
             Self::InvalidSpec(_) => of(Reason::InvalidSpec, Some(EventReason::InvalidSpec), Class::User),
             // Refused scopes are the tenant's credentials, not one webhook's call.
             Self::Api(error) if error.route == Route::Token && matches!(error.kind, ErrorKind::Forbidden { .. }) => {

@@ -37,6 +37,9 @@ pub struct Connection {
     pub fingerprint: String,
     /// The way to send; `None` while the tenant cannot even be read (a missing Secret).
     pub session: Option<Session>,
+    /// The session that worked until its Secret or `ConfigMap` vanished: only for what is being deleted, since a namespace
+    /// loses its objects in any order.
+    pub farewell: Option<Session>,
     /// Whether calls may be sent.
     pub state: State,
     /// When a connection that is not ready is to be probed again.

@@ -10,6 +10,7 @@ mod events;
 mod harness;
 mod health;
 mod lifecycle;
+mod namespaces;
 mod ownership;
 mod policy;
 mod process;

@@ -13,7 +13,7 @@ use cognigy_simulator::{Answer, Change, Fault, Options, RetryAfter, Route};
 use rand::{Rng, SeedableRng as _, rngs::StdRng, seq::IndexedRandom as _};
 use serde_json::json;
 
-use crate::harness::{World, world};
+use crate::harness::{World, condition, world};
 
 const STEPS: usize = 25;
 const SEEDS: [u64; 3] = [1, 2, 3];
@@ -63,8 +63,16 @@ fn most_active(history: &[Change]) -> usize {
     counts.max().unwrap_or_default()
 }
 
+/// Waits until nothing goes on by itself any more.
 async fn steady(world: &World) {
-    world.until_reason("orders", "Active").await;
+    world
+        .until("orders", |webhook: &CognigyWebhook| {
+            let status = webhook.status.clone().unwrap_or_default();
+            let ready = condition(&status.conditions, "Ready").map(|ready| ready.reason.as_str());
+            status.observed_generation == webhook.metadata.generation
+                && ready.is_some_and(|reason| ["Active", "Rejected"].contains(&reason))
+        })
+        .await;
 }
 
 /// Lets the operator work for a while: until it is done, or has made some more calls.
@@ -123,7 +131,7 @@ async fn sequence(seed: u64) {
         world.clear_faults();
         let last = random.random_range(1..5);
         ask(last, STEPS + 1).await;
-        steady(world).await;
+        world.until_reason("orders", "Active").await;
         finished(world, last, kept).await;
     })
     .await;

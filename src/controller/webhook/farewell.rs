@@ -56,7 +56,7 @@ pub async fn reconcile(
     if let Err(failure) = observe::tenant(webhook, context).await {
         return report.failure(blocked(failure), None).await;
     }
-    let session = match observe::line(&webhook.tenant_key(), context) {
+    let session = match observe::last_line(&webhook.tenant_key(), context) {
         Line::Open(session) => session,
         Line::Unknown => return Ok(Action::await_change()),
         Line::Closed(failure) => return report.failure(blocked(failure), None).await,

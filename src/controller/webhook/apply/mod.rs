@@ -61,6 +61,8 @@ pub struct Pass<'a> {
     /// What was there before, until it is decided whether it is taken for this resource's own.
     candidate: Option<WebhookId>,
     conflicts: u32,
+    /// The namespace was seen not to be on its way out.
+    namespace_stays: bool,
 }
 
 /// How a pass over what is to be there ended.
@@ -98,6 +100,7 @@ impl<'a> Pass<'a> {
             registration: None,
             candidate: None,
             conflicts: 0,
+            namespace_stays: false,
         }
     }
 

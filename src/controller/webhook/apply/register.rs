@@ -2,7 +2,10 @@
 
 use std::{sync::Arc, time::Duration};
 
-use super::{super::compare, Pass};
+use super::{
+    super::{compare, observe},
+    Pass,
+};
 use crate::{
     api::{EventReason, FINALIZER, REGISTRATION_ANNOTATION},
     cluster::metadata,
@@ -31,7 +34,18 @@ impl Pass<'_> {
         Ok(())
     }
 
+    /// Before the claim and the POST, once in a pass: what was never claimed goes without a farewell.
+    async fn namespace_stays(&mut self) -> Result<(), Failure> {
+        if !self.namespace_stays {
+            let namespace = self.object.metadata.namespace.as_deref().unwrap_or_default();
+            observe::namespace_stays(namespace, self.context).await?;
+            self.namespace_stays = true;
+        }
+        Ok(())
+    }
+
     pub(super) async fn claim(&mut self) -> Result<(), Failure> {
+        self.namespace_stays().await?;
         let key = self.key();
         let annotation = (REGISTRATION_ANNOTATION, key.as_str());
         let written = metadata::add_finalizer_and_annotation(&self.api, &*self.object, FINALIZER, annotation).await?;
@@ -44,6 +58,7 @@ impl Pass<'_> {
     }
 
     pub(super) async fn register(&mut self) -> Result<(), Failure> {
+        self.namespace_stays().await?;
         let wished = self.wished(Status::Inactive).await?;
         let answer = match self.session.register(&wished).await {
             Ok(answer) => answer,
