@@ -96,10 +96,12 @@ impl Sessions {
         self.lock().iter().filter_map(with_session).collect()
     }
 
-    /// Whether calls may still be sent on this session: the tenant is ready, and has no other one by now.
+    /// Whether calls may still be sent on this session: the tenant is ready, and has no other one by now; or it is the one
+    /// that is left for what is being deleted.
     pub fn offers(&self, tenant: &ObjectKey, session: &Session) -> bool {
+        let is = |known: &Option<Session>| known.as_ref().is_some_and(|known| known.is(session));
         self.lock().get(tenant).is_some_and(|connection| {
-            connection.state == State::Ready && connection.session.as_ref().is_some_and(|known| known.is(session))
+            is(&connection.farewell) || (connection.state == State::Ready && is(&connection.session))
         })
     }
 
