@@ -8,7 +8,7 @@ use thiserror::Error;
 use crate::{
     api::{EventReason, Reason},
     cluster::secret::SecretError,
-    cognigy::{self, ErrorKind},
+    cognigy::{self, ErrorKind, Route},
     probe::Refusal,
     retry::Unsupported,
 };
@@ -121,6 +121,8 @@ pub enum Class {
     Passing,
     /// Kubernetes' own: retried soon; no status can be promised.
     Kubernetes,
+    /// None's: what the pass was made for changed while it waited. Nothing is told; the next pass follows at once.
+    Abandoned,
 }
 
 /// What a failure means.
@@ -162,6 +164,10 @@ impl Failure {
             Self::AlreadyExists { .. } => of(Reason::AlreadyExists, Some(EventReason::AlreadyExists), Class::User),
             Self::NamespaceTerminating(_) => of(Reason::Deleting, None, Class::Waiting),
             Self::InvalidSpec(_) => of(Reason::InvalidSpec, Some(EventReason::InvalidSpec), Class::User),
+            // Refused scopes are the tenant's credentials, not one webhook's call.
+            Self::Api(error) if error.route == Route::Token && matches!(error.kind, ErrorKind::Forbidden { .. }) => {
+                of(Reason::Forbidden, Some(EventReason::Forbidden), Class::Tenant)
+            }
             Self::Api(error) => {
                 let (reason, event, class) = api(&error.kind);
                 Disposition { reason, event, class, retry_after: error.retry_after() }
@@ -199,6 +205,7 @@ fn api(kind: &ErrorKind) -> (Reason, Option<EventReason>, Class) {
         }
         ErrorKind::RateLimited { .. } => (Reason::RateLimited, Some(EventReason::RateLimited), Class::Tenant),
         ErrorKind::CircuitOpen { .. } => (Reason::CircuitOpen, None, Class::Tenant),
+        ErrorKind::Abandoned => (Reason::Progressing, None, Class::Abandoned),
         ErrorKind::LockingUnsupported => {
             (Reason::LockingUnsupported, Some(EventReason::LockingUnsupported), Class::User)
         }

@@ -88,6 +88,23 @@ impl Sessions {
         }
     }
 
+    /// The rate in force for each tenant that has a session, in requests per minute.
+    pub fn rates(&self) -> Vec<(ObjectKey, u32)> {
+        let with_session = |(tenant, connection): (&ObjectKey, &Connection)| {
+            Some((tenant.clone(), connection.session.as_ref()?.requests_per_minute()))
+        };
+        self.lock().iter().filter_map(with_session).collect()
+    }
+
+    /// Whether calls may still be sent on this session: the tenant is ready, and has no other one by now; or it is the one
+    /// that is left for what is being deleted.
+    pub fn offers(&self, tenant: &ObjectKey, session: &Session) -> bool {
+        let is = |known: &Option<Session>| known.as_ref().is_some_and(|known| known.is(session));
+        self.lock().get(tenant).is_some_and(|connection| {
+            is(&connection.farewell) || (connection.state == State::Ready && is(&connection.session))
+        })
+    }
+
     /// Forgets a tenant.
     pub fn forget(&self, tenant: &ObjectKey) {
         self.lock().remove(tenant);

@@ -23,7 +23,7 @@ use super::{
 use crate::{
     api::{CognigyTenant, FINALIZER, ObjectKey, Reason},
     cluster::{self, audit::Fact, metadata},
-    cognigy::{CallObserver as _, CircuitState, ErrorKind, Session},
+    cognigy::{CallObserver as _, Caller, CircuitState, ErrorKind, Lane, Place, Session, Urgency},
 };
 
 /// Refused credentials are tried again this often, however many webhooks wait.
@@ -32,7 +32,7 @@ const REFUSED: Duration = Duration::from_mins(1);
 const FIRST_RETRY: Duration = Duration::from_secs(2);
 
 /// One pass over a tenant.
-pub async fn reconcile(tenant: Arc<CognigyTenant>, context: Arc<Context>) -> Result<Action, PassError> {
+pub async fn reconcile(tenant: Arc<CognigyTenant>, context: Arc<Context>, place: Place) -> Result<Action, PassError> {
     let key = ObjectKey::of(&*tenant);
     let api: Api<CognigyTenant> = Api::namespaced(context.client.clone(), &key.namespace);
     let Some(tenant) = context.fresh(&api, tenant).await? else { return Ok(Action::await_change()) };
@@ -46,15 +46,12 @@ pub async fn reconcile(tenant: Arc<CognigyTenant>, context: Arc<Context>) -> Res
     {
         context.wrote(&written);
     }
-    let connection = connect(&tenant, &key, &context, &api).await?;
+    let connection = connect(&tenant, &key, &context, &api, place).await?;
     let verdict = status::verdict(&tenant, &connection);
     let retry = next_pass(&tenant, &connection);
     let new_spec = tenant.status.as_ref().and_then(|status| status.observed_generation) != tenant.metadata.generation;
     if let Some(session) = &connection.session {
         context.metrics.circuit(&key.to_string(), session.circuit());
-    }
-    for (host, rate) in context.hosts.limits() {
-        context.metrics.rate_limit(&host, Some(rate.into()));
     }
     if context.sessions.put(&key, connection.clone()) || new_spec {
         // Listed only now: a webhook that came while the connection was made found nothing and waits for this.
@@ -76,8 +73,9 @@ pub async fn reconcile(tenant: Arc<CognigyTenant>, context: Arc<Context>) -> Res
 async fn connect(
     tenant: &CognigyTenant,
     key: &ObjectKey,
-    context: &Context,
+    context: &Arc<Context>,
     api: &Api<CognigyTenant>,
+    place: Place,
 ) -> Result<Connection, PassError> {
     let kept = context.sessions.get(key);
     let broken = |reason: Reason, message: String, fingerprint: String| Connection {
@@ -130,7 +128,8 @@ async fn connect(
     let due = connection.state != State::Ready && connection.next_probe.is_none_or(|next| next <= Instant::now());
     let open = connection.session.as_ref().is_some_and(|session| session.circuit() == CircuitState::Open);
     if due || open {
-        probe(&mut connection).await;
+        let caller = caller(key, context, &connection.fingerprint, place);
+        probe(&mut connection, caller).await;
     }
     Ok(connection)
 }
@@ -142,15 +141,34 @@ async fn session(tenant: &CognigyTenant, context: &Context) -> Result<Session, F
         .map_err(|error| Failure::InvalidSpec(error.to_string()))
 }
 
+/// The caller that a tenant's probe is: it decides for all of the tenant's webhooks, and is given up when the tenant asks
+/// for another session meanwhile.
+fn caller(key: &ObjectKey, context: &Arc<Context>, fingerprint: &str, place: Place) -> Caller {
+    let (key, context, fingerprint) = (key.clone(), context.clone(), fingerprint.to_owned());
+    let lane = Lane { namespace: key.namespace.clone() };
+    let wanted = move || {
+        let now = context.tenants.get(&key);
+        !context.stop.is_cancelled() && now.is_some_and(|tenant| observe::fingerprint(&tenant, &context) == fingerprint)
+    };
+    Caller { lane, urgency: Urgency::Probe, place, wanted: Arc::new(wanted) }
+}
+
 /// One cheap call decides whether the connection works.
-async fn probe(connection: &mut Connection) {
-    let Some(session) = connection.session.clone() else { return };
+async fn probe(connection: &mut Connection, caller: Caller) {
+    let Some(session) = &connection.session else { return };
+    let session = session.on_behalf_of(caller);
     let Err(error) = session.probe().await else {
         connection.state = State::Ready;
         connection.next_probe = None;
         connection.failures = 0;
         return;
     };
+    if error.kind == ErrorKind::Abandoned {
+        connection.next_probe = Some(Instant::now());
+        return;
+    }
+    // Where this very call opened the circuit (again), that is what holds calls back now.
+    let error = session.held().unwrap_or(error);
     let wait = match &error.kind {
         ErrorKind::Unauthorized | ErrorKind::Forbidden { .. } | ErrorKind::Rejected { .. } => REFUSED,
         _ => error

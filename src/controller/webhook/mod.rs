@@ -8,6 +8,7 @@
 
 pub mod apply;
 mod book;
+mod caller;
 mod change;
 mod compare;
 mod farewell;
@@ -33,16 +34,23 @@ use self::{
     report::Report,
     world::Health,
 };
-use super::{context::Context, error::Failure, pass::PassError};
-use crate::api::{CognigyWebhook, CognigyWebhookStatus, RECONCILE_REQUESTED_ANNOTATION, Reason};
+use super::{
+    context::Context,
+    error::{Class, Failure},
+    pass::PassError,
+};
+use crate::{
+    api::{CognigyWebhook, CognigyWebhookStatus, RECONCILE_REQUESTED_ANNOTATION, Reason},
+    cognigy::{Place, Urgency},
+};
 
 /// One pass over a webhook.
-pub async fn reconcile(webhook: Arc<CognigyWebhook>, context: Arc<Context>) -> Result<Action, PassError> {
+pub async fn reconcile(webhook: Arc<CognigyWebhook>, context: Arc<Context>, place: Place) -> Result<Action, PassError> {
     let api: Api<CognigyWebhook> = Api::namespaced(context.client.clone(), &webhook.namespace().unwrap_or_default());
     let Some(webhook) = context.fresh(&api, webhook).await? else { return Ok(Action::await_change()) };
     let report = Report::new(&context, &api, &webhook);
     if webhook.metadata.deletion_timestamp.is_some() {
-        return farewell::reconcile(&webhook, &context, report).await;
+        return farewell::reconcile(&webhook, &context, report, place).await;
     }
     if webhook.spec.suspend {
         return report.verdict(Reason::Suspended, "spec.suspend is true: Cognigy is left as it is").await;
@@ -63,12 +71,17 @@ pub async fn reconcile(webhook: Arc<CognigyWebhook>, context: Arc<Context>) -> R
         Line::Closed(_) if settled => return Ok(Action::await_change()),
         Line::Closed(failure) => return report.failure(failure, None).await,
     };
+    let resync = settled && !requested;
+    let urgency = if resync { Urgency::Resync } else { Urgency::Change };
+    let session = session.on_behalf_of(caller::of(&webhook, &context, &session, urgency, place));
     let version = webhook.spec.version();
     let (pass, ended) = run(&webhook, &context, &wish, session, (version, settled)).await;
     let report = report.after(&pass, &wish);
     match ended {
         Ok(Ended::Done(outcome)) => report.done(outcome, &pass).await,
         Ok(Ended::Unhealthy) => report.unhealthy(&pass).await,
+        // Nothing is pending: the tenant says what is wrong, and this webhook stays as it was.
+        Err(failure) if resync && failure.disposition().class == Class::Tenant => Ok(report.undisturbed(&failure)),
         Err(failure) => report.failure(failure, Some(pass.book.status.clone())).await,
     }
 }

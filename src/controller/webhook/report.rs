@@ -164,17 +164,35 @@ impl<'a> Report<'a> {
             return Err(error.into());
         }
         let disposition = failure.disposition();
+        if disposition.class == Class::Abandoned {
+            // As after a crash at this point: the next pass goes on from what is there.
+            return Ok(Action::requeue(SOON));
+        }
         let mut draft = draft.or_else(|| self.webhook.status.clone()).unwrap_or_default();
         let message = failure.message();
         let (verdict, wait) = self.next_try(&disposition, message, &mut draft);
-        if disposition.class == Class::Tenant
-            && let Some(session) = &self.session
-            && self.context.sessions.report(&self.webhook.tenant_key(), session, disposition.reason, failure.message())
-        {
-            self.context.triggers.tenant(self.webhook.tenant_key());
+        if disposition.class == Class::Tenant {
+            self.blame(&disposition, &failure);
         }
         self.write(draft, verdict, false).await?;
         Ok(wait)
+    }
+
+    /// A comparison with Cognigy that the tenant's trouble cut short: nothing is pending, so nothing is told here. It is made
+    /// up for when the tenant is ready again.
+    pub fn undisturbed(self, failure: &Failure) -> Action {
+        let disposition = failure.disposition();
+        self.blame(&disposition, failure);
+        let tenant = self.context.tenants.get(&self.webhook.tenant_key());
+        Action::requeue(until_resync(self.webhook, tenant.as_deref()))
+    }
+
+    /// The tenant is to show it, and one probe to decide.
+    fn blame(&self, disposition: &Disposition, failure: &Failure) {
+        let (tenant, Some(session)) = (self.webhook.tenant_key(), &self.session) else { return };
+        if self.context.sessions.report(&tenant, session, disposition.reason, failure.message()) {
+            self.context.triggers.tenant(tenant);
+        }
     }
 
     /// What a failure means for the attempts, and when the next try is.
@@ -223,7 +241,7 @@ impl<'a> Report<'a> {
                 });
                 (verdict, Action::requeue(resync))
             }
-            Class::Tenant | Class::Waiting | Class::Kubernetes => {
+            Class::Tenant | Class::Waiting | Class::Kubernetes | Class::Abandoned => {
                 let wait =
                     disposition.retry_after.map_or(resync, |after| after + after.mul_f64(0.2 * rand::random::<f64>()));
                 (verdict, Action::requeue(wait.max(SOON)))

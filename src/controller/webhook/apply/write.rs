@@ -39,7 +39,8 @@ impl Pass<'_> {
                     known.tagged = false;
                 }
                 let pause = Duration::from_millis(50);
-                tokio::time::sleep(backoff::after_failures(self.conflicts, pause, pause * 8)).await;
+                let pause = tokio::time::sleep(backoff::after_failures(self.conflicts, pause, pause * 8));
+                self.session.caller().place.free_while(pause).await;
                 return Ok(());
             }
             Err(error) => return Err(error.into()),
