@@ -195,3 +195,25 @@ async fn guests_of_two_namespaces_with_one_name_conflict_at_one_tenant() {
     })
     .await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_callback_that_is_forbidden_later_is_left_as_it_is() {
+    two_namespaces(json!({"allowedNamespaces": {"from": "All"}}), &[], async |world, other| {
+        world.guest(other, "orders", json!({})).await;
+        world.until_reason_in(other, "orders", "Active").await;
+        let before = world.integrations();
+        let elsewhere = json!({"allowedNamespaces": {"from": "All"}, "callbacks": {"allowedHosts": ["*.example.com"]}});
+        world.tenant("production", elsewhere).await;
+        let stalled = world.until_reason_in(other, "orders", "CallbackForbidden").await;
+        let conditions = stalled.status.unwrap().conditions;
+        let message = told(&conditions, ("False", "CallbackForbidden", Some("Stalled")));
+        assert!(message.contains("allowedHosts"), "{message}");
+        assert_eq!(world.integrations(), before);
+        // A deletion sends nothing to the callback, so it is not held up.
+        let webhooks: Api<CognigyWebhook> = Api::namespaced(world.client.clone(), other);
+        webhooks.delete("orders", &DeleteParams::background()).await.unwrap();
+        world.eventually("it is deleted", async || webhooks.get_opt("orders").await.unwrap().is_none()).await;
+        assert_eq!(world.integrations(), []);
+    })
+    .await;
+}
