@@ -17,6 +17,7 @@ mod process;
 mod reach;
 mod requests;
 mod rollout;
+mod tenancy;
 mod tenant;
 mod update;
 mod variants;
