@@ -15,6 +15,7 @@ use uuid::Uuid;
 
 use super::breaker::Breaker;
 use super::call::{self, Call, Reply};
+use super::catalogue::Catalogue;
 use super::config::check_url;
 use super::credentials::{Authentication, Credentials};
 use super::limit::{HeldBack, Host, Membership, Rate};
@@ -53,6 +54,7 @@ pub(super) struct Inner {
     slots: Semaphore,
     breaker: Breaker,
     pub(super) observer: Arc<dyn CallObserver>,
+    catalogue: Catalogue,
 }
 
 impl Session {
@@ -86,6 +88,7 @@ impl Session {
                 slots: Semaphore::new(config.max_concurrent_requests.min(Semaphore::MAX_PERMITS)),
                 breaker: Breaker::new(config.breaker, listener),
                 observer,
+                catalogue: Catalogue::default(),
             }),
         })
     }
@@ -115,6 +118,10 @@ impl Session {
 
     pub(super) fn concurrency(&self) -> Concurrency {
         self.inner.concurrency
+    }
+
+    pub(super) fn catalogue(&self) -> &Catalogue {
+        &self.inner.catalogue
     }
 
     pub(super) fn observe_conflict(&self) {

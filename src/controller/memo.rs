@@ -20,6 +20,8 @@ pub struct Memo {
     pub tag: Option<ETag>,
     /// The change whose registration and policy Cognigy had when the tag was told: as long as the tag stays, it has them.
     pub matching: Option<String>,
+    /// Makes the idempotency key of a bot webhook's policy that is written again another one, until that write went through.
+    pub salt: Option<u64>,
     /// When the outside is to be compared again.
     pub next_sync: Option<Instant>,
     /// Failing health checks before activation.
