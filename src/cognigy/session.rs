@@ -14,6 +14,7 @@ use uuid::Uuid;
 
 use super::breaker::Breaker;
 use super::call::{self, Call, Reply};
+use super::catalogue::Catalogue;
 use super::config::check_url;
 use super::credentials::{Authentication, Credentials};
 use super::gate::{Host, Membership, NoTurn, Rate, Slot};
@@ -54,6 +55,7 @@ pub(super) struct Inner {
     breaker: Breaker,
     refused: Refused,
     pub(super) observer: Arc<dyn CallObserver>,
+    catalogue: Catalogue,
 }
 
 impl Session {
@@ -95,6 +97,7 @@ impl Session {
                 breaker: Breaker::new(config.breaker, listener),
                 refused: Refused::default(),
                 observer,
+                catalogue: Catalogue::default(),
             }),
         })
     }
@@ -156,6 +159,10 @@ impl Session {
 
     pub(super) fn concurrency(&self) -> Concurrency {
         self.inner.concurrency
+    }
+
+    pub(super) fn catalogue(&self) -> &Catalogue {
+        &self.inner.catalogue
     }
 
     pub(super) fn observe_conflict(&self) {

@@ -106,6 +106,19 @@ async fn refused_credentials_are_not_sent_again_however_many_calls_come() {
 }
 
 #[tokio::test]
+async fn two_hundred_calls_whose_tokens_are_refused_cost_two_token_requests() {
+    let fixture = Fixture::new().await;
+    fixture.sim.fault(Fault::on(simulator::Route::ListIntegrations).status(401));
+    let session = fixture.session();
+    let calls = join_all((0..100).map(|_| session.probe())).await;
+    assert!(calls.into_iter().all(|call| call.unwrap_err().kind == ErrorKind::Unauthorized));
+    for _ in 0..100 {
+        assert_eq!(session.probe().await.unwrap_err().kind, ErrorKind::Unauthorized);
+    }
+    assert_eq!(fixture.sim.count(simulator::Route::Token), 2);
+}
+
+#[tokio::test]
 async fn two_hundred_calls_that_lack_a_scope_cost_one_token() {
     let fixture = Fixture::new().await;
     let session = fixture.session();

@@ -296,6 +296,20 @@ impl World {
         self.apply_in(namespace, manifest).await;
     }
 
+    /// That many webhooks, made at the same time; their names are [`nth`](Self::nth).
+    pub async fn webhooks(&self, count: usize, change: Value) {
+        let made = futures::stream::iter(0..count).map(|nth| {
+            let change = change.clone();
+            async move { self.webhook(&Self::nth(nth), change).await }
+        });
+        made.buffer_unordered(16).collect::<()>().await;
+    }
+
+    /// The name of one of many webhooks.
+    pub fn nth(nth: usize) -> String {
+        format!("hook-{nth:03}")
+    }
+
     /// An API for objects of this namespace.
     pub fn api<K>(&self) -> Api<K>
     where

@@ -1,12 +1,14 @@
 //! The operator on a real API server, against the simulator.
 #![allow(clippy::unwrap_used)]
 
+mod breaker;
 mod callbacks;
 mod conflict;
 mod deletion;
 mod drift;
 mod errors;
 mod events;
+mod fairness;
 mod harness;
 mod health;
 mod lifecycle;
