@@ -2,11 +2,13 @@
 #![allow(clippy::unwrap_used)]
 
 mod callbacks;
+mod catalogue;
 mod conflict;
 mod deletion;
 mod drift;
 mod errors;
 mod events;
+mod existing;
 mod harness;
 mod health;
 mod lifecycle;

@@ -21,7 +21,7 @@ const AFTER_FAILURE: Duration = Duration::from_mins(1);
 enum Found {
     /// The entity tag of each integration that has one.
     Tags(HashMap<WebhookId, ETag>),
-    /// It has no `_version`, or the installation does not list: true for as long as the session.
+    /// It has no `_version`, or the installation does not list (for us): true for as long as the session.
     Useless,
     /// It has more pages than it was worth for so many objects of ours.
     TooLong {
@@ -152,7 +152,14 @@ impl Session {
         match walked.await {
             Ok(_) if useless => Some(Found::Useless),
             Ok(all) => all.value.then_some(Found::Tags(tags)),
-            Err(error) if matches!(error.kind, ErrorKind::NotFound | ErrorKind::NotSupported) => Some(Found::Useless),
+            Err(error)
+                if matches!(
+                    error.kind,
+                    ErrorKind::NotFound | ErrorKind::NotSupported | ErrorKind::Forbidden { .. }
+                ) =>
+            {
+                Some(Found::Useless)
+            }
             Err(error) => {
                 tracing::debug!(%error, "the integrations cannot be compared from their listing");
                 Some(Found::Failed)
