@@ -274,7 +274,7 @@ pub struct CognigyTenantStatus {
     /// The webhooks that use this tenant; written at most every 10 seconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub webhooks: Option<WebhookCounts>,
-    /// How the API has answered lately.
+    /// How the API is called and has answered lately; written at most every 10 seconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub api: Option<ApiFigures>,
     /// State of the circuit breaker: Closed (calls go out), Open (calls wait), HalfOpen (one call probes).
@@ -293,7 +293,7 @@ pub struct WebhookCounts {
     pub ready: i32,
 }
 
-/// How the API has answered lately.
+/// How the API is called and has answered lately.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ApiFigures {
@@ -303,6 +303,11 @@ pub struct ApiFigures {
     /// Average duration of a call in milliseconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub average_latency_ms: Option<i64>,
+    /// The rate in force, in calls per minute: the smallest spec.limits.requestsPerMinute of all tenants with the same host
+    /// and port, lowered for a while after 429 answers. 1 to 600000.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 600_000))]
+    pub requests_per_minute: Option<i32>,
 }
 
 /// State of the circuit breaker.

@@ -24,7 +24,7 @@ pub struct SessionConfig {
     pub burst: u32,
     /// Calls of this session under way at the same time.
     pub max_concurrent_requests: usize,
-    /// From the first byte sent to the last byte read; also the longest wait for the rate limit.
+    /// From the first byte sent to the last byte read; a pause after a 429 that lasts longer is told instead of waited for.
     pub request_timeout: Duration,
     /// When to stop calling a failing installation.
     pub breaker: BreakerConfig,

@@ -12,9 +12,9 @@ use url::Url;
 use uuid::Uuid;
 
 use super::config::check_url;
-use super::limit::Host;
+use super::gate::Host;
 use super::problem::{Problem, Secrets};
-use super::session::{Inner, REQUEST_ID, failed, held_back};
+use super::session::{Inner, REQUEST_ID, failed, paused};
 use super::token::{Grant, NoToken, Token, TokenSource};
 use super::wire::{self, Failure, RawAnswer};
 use super::{Auth, ConfigError, Error, ErrorKind, Hosts, Route, TokenOutcome};
@@ -102,8 +102,8 @@ impl Inner {
     /// One token request, unless the endpoint's host is paused.
     async fn fetch_token(&self, request: HttpRequest, oauth2: &OAuth2) -> Result<Grant, Error> {
         let began = Instant::now();
-        if let Some(held) = oauth2.host.paused(began) {
-            return Err(held_back(held, Route::Token));
+        if let Some(until) = oauth2.host.paused(began) {
+            return Err(paused(until, Route::Token));
         }
         let outcome = self.exchange_token(request, oauth2).await.map_err(|mut error| {
             error.latency = began.elapsed();

@@ -63,6 +63,8 @@ pub enum ErrorKind {
         /// When one call may try again.
         retry_after: Duration,
     },
+    /// Nothing was sent: while the call waited for its turn, what it was made for changed.
+    Abandoned,
     /// The installation is in trouble (5xx), or breaks its own rules (an endless listing).
     Server {
         /// The answer's status.
@@ -88,8 +90,6 @@ pub enum Throttle {
     Answered,
     /// An earlier call to this host was answered 429; this one was not sent.
     HostPaused,
-    /// The tenant's own `requestsPerMinute`; this call was not sent.
-    OwnLimit,
 }
 
 impl ErrorKind {
@@ -178,7 +178,6 @@ impl Error {
                 let by = match by {
                     Throttle::Answered => "Cognigy answered 429 Too Many Requests",
                     Throttle::HostPaused => "calls to this host are paused after a 429",
-                    Throttle::OwnLimit => "the tenant's requestsPerMinute are used up",
                 };
                 f.write_str(by)?;
                 Ok(Some("it goes on by itself"))
@@ -186,6 +185,9 @@ impl Error {
             ErrorKind::CircuitOpen { .. } => {
                 f.write_str("nothing was sent because the installation failed several times in a row")?;
                 Ok(Some("it goes on by itself"))
+            }
+            ErrorKind::Abandoned => {
+                f.write_str("nothing was sent because what it was for changed while it waited").map(|()| None)
             }
             ErrorKind::Server { status } => write!(f, "Cognigy is in trouble (status {status})").map(|()| None),
             ErrorKind::Timeout => {

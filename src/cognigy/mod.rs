@@ -6,7 +6,7 @@
 //!  integrations.rs  webhooks.rs  bot_webhooks.rs     what is asked (one method per route)
 //!              \         |         /
 //!               session.rs                           the one place that sends
-//!   limit.rs (host) → breaker.rs → token.rs → wire.rs → answer.rs → error.rs
+//!   gate/ (host) → breaker.rs, refused.rs → token.rs → wire.rs → answer.rs → error.rs
 //! ```
 //!
 //! A [`Session`] is one connection to one installation. Every failure is an [`Error`] whose [`ErrorKind`] is one row of
@@ -22,14 +22,15 @@ mod credentials;
 mod crypto;
 mod error;
 mod fields;
+mod gate;
 mod ids;
 mod integrations;
-mod limit;
 mod model;
 mod observer;
 mod pages;
 mod policy;
 mod problem;
+mod refused;
 mod session;
 mod tls;
 mod token;
@@ -43,9 +44,9 @@ pub use catalogue::{BotWebhookRef, Freshness, Held, Listed, ListedBotWebhook};
 pub use config::{Auth, BreakerConfig, ClientAuthentication, Concurrency, ConfigError, SessionConfig, Surface};
 pub use crypto::install_crypto_provider;
 pub use error::{Error, ErrorKind, Throttle};
+pub use gate::{Caller, Hosts, Lane, Place, Urgency};
 pub use ids::{BotId, ETag, HeaderValueText, IdempotencyKey, InvalidText, WebhookId};
 pub use integrations::{Deletion, Outcome, Registered};
-pub use limit::Hosts;
 pub use model::{BotWebhook, Integration, Method, Registration, Status, Webhook};
 pub use observer::{CallObserver, Code, Route, Silent, TokenOutcome};
 pub use policy::{BackoffStrategy, BackoffType, IntervalPolicy, StoredPolicy, WindowPolicy};

@@ -1,4 +1,4 @@
-//! The one place that sends: breaker → host's gate and limit → own concurrency → token → request → classify → tell.
+//! The one place that sends: breaker → turn at the host's gate → token → request → classify → tell.
 
 use std::fmt;
 use std::num::NonZeroU32;
@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use http::header::{ACCEPT, CONTENT_TYPE, LOCATION};
 use http::{HeaderName, HeaderValue, Method, StatusCode};
-use tokio::sync::Semaphore;
 use tokio::time::Instant;
 use tracing::{Instrument as _, Span, field};
 use url::Url;
@@ -18,13 +17,14 @@ use super::call::{self, Call, Reply};
 use super::catalogue::Catalogue;
 use super::config::check_url;
 use super::credentials::{Authentication, Credentials};
-use super::limit::{HeldBack, Host, Membership, Rate};
+use super::gate::{Host, Membership, NoTurn, Rate, Slot};
 use super::problem::{self, Problem, Secrets};
+use super::refused::Refused;
 use super::token::{NoToken, Token};
 use super::wire::{self, Failure, RawAnswer};
 use super::{
-    Answer, CallObserver, CircuitState, Code, Concurrency, ConfigError, Error, ErrorKind, Hosts, Route, SessionConfig,
-    TraceContext,
+    Answer, CallObserver, Caller, CircuitState, Code, Concurrency, ConfigError, Error, ErrorKind, Hosts, Route,
+    SessionConfig, Throttle, TraceContext,
 };
 
 /// The longest JSON body that installations take (cognigy-api.md §8).
@@ -38,6 +38,7 @@ const JSON: HeaderValue = HeaderValue::from_static("application/json");
 pub struct Session {
     inner: Arc<Inner>,
     trace: Option<TraceContext>,
+    caller: Caller,
 }
 
 /// What all clones of a session share.
@@ -50,9 +51,9 @@ pub(super) struct Inner {
     /// The tenant's own, which no message may show.
     pub(super) secrets: Secrets,
     pub(super) client: reqwest::Client,
-    membership: Membership,
-    slots: Semaphore,
+    membership: Arc<Membership>,
     breaker: Breaker,
+    refused: Refused,
     pub(super) observer: Arc<dyn CallObserver>,
     catalogue: Catalogue,
 }
@@ -70,14 +71,22 @@ impl Session {
         }
         let (credentials, secrets) = Credentials::new(config.auth, hosts)?;
         let client = wire::client(config.ca_pem.as_deref(), config.request_timeout)?;
+        let membership = Arc::new(hosts.host(&config.base_url).join(rate, config.max_concurrent_requests));
         let listener = {
             let (tenant, observer) = (config.tenant.clone(), Arc::clone(&observer));
-            Box::new(move |state| observer.circuit(&tenant, state))
+            let membership = Arc::clone(&membership);
+            Box::new(move |state| {
+                if state == CircuitState::Open {
+                    membership.send_away();
+                }
+                observer.circuit(&tenant, state);
+            })
         };
         Ok(Self {
             trace: None,
+            caller: Caller::default(),
             inner: Arc::new(Inner {
-                membership: hosts.host(&config.base_url).join(rate),
+                membership,
                 tenant: config.tenant,
                 base_url: config.base_url,
                 timeout: config.request_timeout,
@@ -85,8 +94,8 @@ impl Session {
                 credentials,
                 secrets,
                 client,
-                slots: Semaphore::new(config.max_concurrent_requests.min(Semaphore::MAX_PERMITS)),
                 breaker: Breaker::new(config.breaker, listener),
+                refused: Refused::default(),
                 observer,
                 catalogue: Catalogue::default(),
             }),
@@ -96,7 +105,34 @@ impl Session {
     /// The same session; its calls belong to this trace.
     #[must_use]
     pub fn traced(&self, trace: TraceContext) -> Self {
-        Self { inner: Arc::clone(&self.inner), trace: Some(trace) }
+        Self { trace: Some(trace), ..self.clone() }
+    }
+
+    /// The same session; its calls are made for this caller.
+    #[must_use]
+    pub fn on_behalf_of(&self, caller: Caller) -> Self {
+        Self { caller, ..self.clone() }
+    }
+
+    /// For whom its calls are made.
+    pub fn caller(&self) -> &Caller {
+        &self.caller
+    }
+
+    /// Whether both are clones of one session.
+    pub fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.inner, &other.inner)
+    }
+
+    /// The rate that is in force for its host, in requests per minute: the smallest of all sessions', less what 429 answers
+    /// have taught.
+    pub fn requests_per_minute(&self) -> u32 {
+        self.inner.membership.host().requests_per_minute().unwrap_or_default()
+    }
+
+    /// Why a call would not be sent now: the circuit is open.
+    pub fn held(&self) -> Option<Error> {
+        self.inner.circuit_open(Route::ListIntegrations)
     }
 
     /// Fetches a token where needed and makes one cheap read. An installation without that assumed route (404, 405, 501)
@@ -109,6 +145,11 @@ impl Session {
             }
             other => other,
         }
+    }
+
+    /// Where the installation is.
+    pub fn base_url(&self) -> &Url {
+        &self.inner.base_url
     }
 
     /// The circuit's state now.
@@ -145,7 +186,9 @@ impl Session {
             latency_ms = field::Empty,
             cognigy_trace_id = field::Empty,
         );
-        self.inner.send(call, trace, read).instrument(span).await
+        // Neither waiting for a turn nor for an answer holds a place at work.
+        let sent = self.inner.send(call, trace, &self.caller, read).instrument(span);
+        self.caller.place.free_while(sent).await
     }
 }
 
@@ -154,6 +197,7 @@ impl Inner {
         &self,
         mut call: Call<'_>,
         trace: TraceContext,
+        caller: &Caller,
         read: impl Fn(&Reply) -> Result<T, String>,
     ) -> Result<Answer<T>, Error> {
         let bytes = call.size();
@@ -166,7 +210,7 @@ impl Inner {
         let mut spent = Duration::ZERO;
         let mut repeated = false;
         loop {
-            let (result, token) = self.send_once(&call, trace, &read).await;
+            let (result, token) = self.send_once(&call, trace, caller, &read).await;
             match (result, token) {
                 (Err(error), Some(token)) if error.kind == ErrorKind::Unauthorized && !repeated => {
                     self.credentials.forget(&token).await;
@@ -175,13 +219,17 @@ impl Inner {
                 }
                 (Err(mut error), token) => {
                     // A scope that is granted later is only in a token that is fetched later.
-                    if let (ErrorKind::Forbidden { .. }, Some(token)) = (&error.kind, token) {
+                    if let (ErrorKind::Forbidden { .. }, Some(token)) = (&error.kind, token)
+                        && token.is_worn(Instant::now())
+                    {
                         self.credentials.forget(&token).await;
                     }
                     error.latency += spent;
+                    self.refused.failed(&error, Instant::now());
                     return Err(error);
                 }
                 (Ok(mut answer), _) => {
+                    self.refused.over();
                     answer.latency += spent;
                     return Ok(answer);
                 }
@@ -194,20 +242,19 @@ impl Inner {
         &self,
         call: &Call<'_>,
         trace: TraceContext,
+        caller: &Caller,
         read: impl Fn(&Reply) -> Result<T, String>,
     ) -> (Result<Answer<T>, Error>, Option<Token>) {
-        let open = |retry_after| Error::new(ErrorKind::CircuitOpen { retry_after }, call.route);
-        // Asked first, so that a dead installation costs no place in the limit of its host.
-        if let Some(wait) = self.breaker.closed_to_calls(Instant::now()) {
-            return (Err(open(wait)), None);
-        }
-        let _slot = match self.place(call.route).await {
+        let _slot = match self.turn(call.route, caller).await {
             Ok(slot) => slot,
             Err(error) => return (Err(error), None),
         };
+        if let Some(refusal) = self.refused.standing(Instant::now()) {
+            return (Err(refusal), None);
+        }
         let admission = match self.breaker.admit(Instant::now()) {
             Ok(admission) => admission,
-            Err(wait) => return (Err(open(wait)), None),
+            Err(retry_after) => return (Err(Error::new(ErrorKind::CircuitOpen { retry_after }, call.route)), None),
         };
         let authentication = match self.authenticate().await {
             Ok(authentication) => authentication,
@@ -228,23 +275,26 @@ impl Inner {
         (result, authentication.token)
     }
 
-    /// Waits for the host's gate, the limit and a slot of this session.
-    async fn place(&self, route: Route) -> Result<tokio::sync::SemaphorePermit<'_>, Error> {
-        let deadline = Instant::now() + self.timeout;
-        let host = self.membership.host();
+    /// Waits for the caller's turn.
+    async fn turn(&self, route: Route, caller: &Caller) -> Result<Slot, Error> {
         loop {
-            host.pass(deadline).await.map_err(|held| held_back(held, route))?;
-            // The semaphore is never closed; were it, the call would simply not be sent.
-            let slot = self
-                .slots
-                .acquire()
-                .await
-                .map_err(|_| Error::new(ErrorKind::Unreachable, route).detail("the session has ended"))?;
-            // A 429 may have come while this call waited for its slot.
-            if host.paused(Instant::now()).is_none() {
-                return Ok(slot);
+            // Asked first, so that a dead installation costs no turn at the gate of its host.
+            if let Some(open) = self.circuit_open(route) {
+                return Err(open);
+            }
+            match self.membership.turn(caller, self.timeout).await {
+                Ok(slot) => return Ok(slot),
+                Err(NoTurn::Paused(until)) => return Err(paused(until, route)),
+                Err(NoTurn::Unwanted) => return Err(Error::new(ErrorKind::Abandoned, route)),
+                // The circuit opened, and may have closed again.
+                Err(NoTurn::SentAway) => {}
             }
         }
+    }
+
+    fn circuit_open(&self, route: Route) -> Option<Error> {
+        let retry_after = self.breaker.closed_to_calls(Instant::now())?;
+        Some(Error::new(ErrorKind::CircuitOpen { retry_after }, route))
     }
 
     /// One API request.
@@ -350,7 +400,8 @@ impl Inner {
         error.detail = problem.detail;
         match &error.kind {
             ErrorKind::RateLimited { retry_after, .. } => {
-                host.pause(Instant::now() + *retry_after);
+                let now = Instant::now();
+                host.throttled(now, now + *retry_after);
                 self.observer.throttled(host.name());
             }
             ErrorKind::Server { status } => {
@@ -380,10 +431,10 @@ impl fmt::Debug for Session {
     }
 }
 
-pub(super) fn held_back(held: HeldBack, route: Route) -> Error {
-    let HeldBack { until, by } = held;
+/// A call that an earlier 429 holds back.
+pub(super) fn paused(until: Instant, route: Route) -> Error {
     let retry_after = until.saturating_duration_since(Instant::now());
-    Error::new(ErrorKind::RateLimited { retry_after, by }, route)
+    Error::new(ErrorKind::RateLimited { retry_after, by: Throttle::HostPaused }, route)
 }
 
 pub(super) fn failed(failure: Failure, route: Route) -> Error {

@@ -18,6 +18,9 @@ use super::{ClientAuthentication, Error};
 
 /// Where `expires_in` is missing.
 const DEFAULT_LIFE: Duration = Duration::from_hours(1);
+/// A token that was answered 403 is replaced when it is older than this: so a scope that was granted meanwhile is found, and
+/// however many calls lack it, they cost four tokens a minute.
+const WORN: Duration = Duration::from_secs(15);
 /// How much earlier than told a token counts as expired.
 const EARLY: Duration = Duration::from_mins(1);
 
@@ -31,7 +34,15 @@ pub(super) struct Token {
     pub secret: SecretString,
     /// Which of the tokens of this source it is.
     pub generation: u64,
+    fetched: Instant,
     expires: Instant,
+}
+
+impl Token {
+    /// Whether it is old enough for a new one to tell more.
+    pub fn is_worn(&self, now: Instant) -> bool {
+        now.saturating_duration_since(self.fetched) > WORN
+    }
 }
 
 /// A token that could not be had.
@@ -113,6 +124,7 @@ impl TokenSource {
                     header: grant.header,
                     secret: grant.secret,
                     generation: state.generation,
+                    fetched: began,
                     expires: began + usable(grant.life),
                 };
                 state.token = Some(token.clone());

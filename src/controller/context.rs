@@ -11,6 +11,7 @@ use kube::{
 };
 
 use serde::de::DeserializeOwned;
+use tokio_util::sync::CancellationToken;
 
 use super::{
     index::Index,
@@ -60,6 +61,8 @@ pub struct Context {
     pub triggers: Arc<Triggers>,
     /// The operator's own settings.
     pub settings: Settings,
+    /// The operator is ending: who waits goes.
+    pub stop: CancellationToken,
 }
 
 impl Context {

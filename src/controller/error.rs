@@ -8,7 +8,7 @@ use thiserror::Error;
 use crate::{
     api::{EventReason, Reason},
     cluster::secret::SecretError,
-    cognigy::{self, BotId, ErrorKind, WebhookId},
+    cognigy::{self, BotId, ErrorKind, Route, WebhookId},
     probe::Refusal,
     retry::Unsupported,
 };
@@ -41,7 +41,7 @@ pub enum Failure {
     },
     /// A Secret or `ConfigMap`, or a key of it, is missing or unusable.
     #[error(transparent)]
-    Source(#[from] SecretError),
+    Source(SecretError),
     /// `spec.retryPolicyRef` names no object.
     #[error("retry policy {0} does not exist in the webhook's namespace; create it or correct spec.retryPolicyRef")]
     RetryPolicyNotFound(String),
@@ -82,6 +82,9 @@ pub enum Failure {
     /// `spec.existing` names no webhook, or not one only.
     #[error("{0}; it is looked for again at least every minute")]
     WebhookNotFound(NotFound),
+    /// The namespace is on its way out: nothing is created in it any more.
+    #[error("namespace {0} is being deleted: nothing is registered any more")]
+    NamespaceTerminating(String),
     /// The spec asks for something that cannot be done.
     #[error("{0}")]
     InvalidSpec(String),
@@ -148,6 +151,16 @@ fn list(ids: &[WebhookId]) -> String {
     format!("{}{more}", named.join(", "))
 }
 
+impl From<SecretError> for Failure {
+    fn from(error: SecretError) -> Self {
+        match error {
+            // Not the reference's fault: the API server could not be asked.
+            SecretError::Kube { cause, .. } => Self::Kubernetes(*cause),
+            other => Self::Source(other),
+        }
+    }
+}
+
 /// Whose failure it is, and so what happens next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Class {
@@ -161,6 +174,8 @@ pub enum Class {
     Passing,
     /// Kubernetes' own: retried soon; no status can be promised.
     Kubernetes,
+    /// None's: what the pass was made for changed while it waited. Nothing is told; the next pass follows at once.
+    Abandoned,
 }
 
 /// What a failure means.
@@ -204,7 +219,12 @@ impl Failure {
                 retry_after: Some(LOOK_AGAIN),
                 ..of(Reason::WebhookNotFound, Some(EventReason::WebhookNotFound), Class::Waiting)
             },
+            Self::NamespaceTerminating(_) => of(Reason::Deleting, None, Class::Waiting),
             Self::InvalidSpec(_) => of(Reason::InvalidSpec, Some(EventReason::InvalidSpec), Class::User),
+            // Refused scopes are the tenant's credentials, not one webhook's call.
+            Self::Api(error) if error.route == Route::Token && matches!(error.kind, ErrorKind::Forbidden { .. }) => {
+                of(Reason::Forbidden, Some(EventReason::Forbidden), Class::Tenant)
+            }
             Self::Api(error) => {
                 let (reason, event, class) = api(&error.kind);
                 Disposition { reason, event, class, retry_after: error.retry_after() }
@@ -242,6 +262,7 @@ fn api(kind: &ErrorKind) -> (Reason, Option<EventReason>, Class) {
         }
         ErrorKind::RateLimited { .. } => (Reason::RateLimited, Some(EventReason::RateLimited), Class::Tenant),
         ErrorKind::CircuitOpen { .. } => (Reason::CircuitOpen, None, Class::Tenant),
+        ErrorKind::Abandoned => (Reason::Progressing, None, Class::Abandoned),
         ErrorKind::LockingUnsupported => {
             (Reason::LockingUnsupported, Some(EventReason::LockingUnsupported), Class::User)
         }

@@ -9,6 +9,8 @@ use std::{
     time::Instant,
 };
 
+use url::Url;
+
 use crate::cognigy::ETag;
 
 /// What is remembered of one object.
@@ -22,6 +24,8 @@ pub struct Memo {
     pub matching: Option<String>,
     /// Makes the idempotency key of a bot webhook's policy that is written again another one, until that write went through.
     pub salt: Option<u64>,
+    /// Where Cognigy was when the outside was last compared: a tenant that moves is compared at once.
+    pub base_url: Option<Url>,
     /// When the outside is to be compared again.
     pub next_sync: Option<Instant>,
     /// Failing health checks before activation.

@@ -16,6 +16,7 @@ mod index;
 mod memo;
 mod observer;
 mod pass;
+mod rates;
 pub mod retry_policy;
 mod run;
 mod seen;

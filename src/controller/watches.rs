@@ -76,7 +76,7 @@ async fn follow<K>(
 }
 
 /// What of an object asks for a pass when it changes: neither a status nor the operator's own annotation does.
-fn wish<K: Resource>(object: &K) -> String {
+pub(super) fn wish<K: Resource>(object: &K) -> String {
     let annotation = |name| object.annotations().get(name).map_or("", String::as_str);
     format!(
         "{}/{}/{}/{}/{}",

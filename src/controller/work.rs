@@ -24,17 +24,17 @@ use kube::{
     },
 };
 use serde::de::DeserializeOwned;
-use tokio::task::JoinSet;
+use tokio::{sync::Semaphore, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use super::{
     backoff,
-    context::{Cache, Context, Settings},
+    context::{Cache, Context, Settings, reference},
     index::Index,
     memo::Memos,
     observer::Observer,
     pass::PassError,
-    retry_policy,
+    rates, retry_policy,
     sessions::Sessions,
     tenant,
     triggers::Triggers,
@@ -43,7 +43,7 @@ use super::{
 use crate::{
     api::{CognigyTenant, CognigyWebhook, ObjectKey, RetryPolicy},
     cluster::{audit::Trail, crds},
-    cognigy::Hosts,
+    cognigy::{Hosts, Place},
     metrics::Metrics,
     probe::Prober,
     server::{Gate, Readiness},
@@ -59,7 +59,7 @@ pub struct Work {
     pub scopes: Vec<Option<String>>,
     /// Which resources to take care of.
     pub watch: watcher::Config,
-    /// How many passes of one kind may be under way at the same time.
+    /// How many passes of one kind may be at work at the same time; those that wait for Cognigy are not counted.
     pub concurrency: u16,
     /// What `/readyz` says.
     pub readiness: Readiness,
@@ -89,11 +89,12 @@ impl Work {
             () = crds::wait_until_served(&self.client, &self.readiness) => {}
             () = stop.cancelled() => return,
         }
-        let (context, writers) = self.context();
+        let (context, writers) = self.context(&stop);
         let queues: Vec<_> = self.scopes.iter().map(|scope| context.triggers.queues(scope.as_deref())).collect();
         let mut tasks = JoinSet::new();
         let triggers = context.triggers.clone();
         tasks.spawn(async move { triggers.run_recounts().await });
+        tasks.spawn(rates::follow(context.clone()));
         self.watch(&mut tasks, &context, writers);
         let filled = async {
             context.tenants.ready().await;
@@ -120,7 +121,7 @@ impl Work {
     }
 
     /// What every pass shares, and the writing ends of its stores.
-    fn context(&self) -> (Arc<Context>, Writers) {
+    fn context(&self, stop: &CancellationToken) -> (Arc<Context>, Writers) {
         let (tenants, tenant_writers) = stores(&self.scopes);
         let (policies, policy_writers) = stores(&self.scopes);
         let (webhooks, webhook_writers) = stores(&self.scopes);
@@ -144,6 +145,7 @@ impl Work {
             memos: Memos::default(),
             triggers,
             settings: self.settings.clone(),
+            stop: stop.clone(),
         };
         let writers = Writers {
             tenants: tenant_writers,
@@ -210,7 +212,7 @@ impl Work {
         store: Option<Store<K>>,
         queue: impl futures::Stream<Item = ObjectRef<K>> + Send + 'static,
         stop: &CancellationToken,
-        reconcile: impl Fn(Arc<K>, Arc<Context>) -> F + Send + Sync + Copy + 'static,
+        reconcile: impl Fn(Arc<K>, Arc<Context>, Place) -> F + Send + Sync + Copy + 'static,
         context: &Arc<Context>,
     ) -> BoxFuture<'static, ()>
     where
@@ -218,10 +220,22 @@ impl Work {
         F: Future<Output = Result<Action, PassError>> + Send + 'static,
     {
         let Some(store) = store else { return futures::future::ready(()).boxed() };
-        let pass = move |object: Arc<K>, context: Arc<Context>| measured(object, context, reconcile);
+        let (places, seen) = (Arc::new(Semaphore::new(self.concurrency.into())), store.clone());
+        let pass = move |object: Arc<K>, context: Arc<Context>| {
+            let (places, seen) = (places.clone(), seen.clone());
+            async move {
+                let place = Place::take(&places).await;
+                // It may have changed while it waited for its place.
+                match seen.get(&reference(&ObjectKey::of(&*object))) {
+                    Some(object) => measured(object, context, place, reconcile).await,
+                    None => Ok(Action::await_change()),
+                }
+            }
+        };
         // The queue ends with the stop, so that nothing new begins; the watch behind `store` goes on.
         Controller::for_shared_stream(futures::stream::pending(), store)
-            .with_config(controller::Config::default().concurrency(self.concurrency))
+            // Not bounded here: a pass that waits for Cognigy gives its place to another one.
+            .with_config(controller::Config::default().concurrency(0))
             .reconcile_on(queue)
             .graceful_shutdown_on(stop.clone().cancelled_owned())
             .run(pass, again, context.clone())
@@ -239,7 +253,8 @@ impl Work {
 async fn measured<K, F>(
     object: Arc<K>,
     context: Arc<Context>,
-    reconcile: impl Fn(Arc<K>, Arc<Context>) -> F,
+    place: Place,
+    reconcile: impl Fn(Arc<K>, Arc<Context>, Place) -> F,
 ) -> Result<Action, PassError>
 where
     K: Resource<DynamicType = ()>,
@@ -247,7 +262,7 @@ where
 {
     let started = Instant::now();
     let key = ObjectKey::of(&*object);
-    let outcome = reconcile(object, context.clone()).await;
+    let outcome = reconcile(object, context.clone(), place).await;
     let label = if outcome.is_ok() { "ok" } else { "error" };
     context.metrics.reconcile(&K::kind(&()), label, started.elapsed());
     if let Err(error) = &outcome {

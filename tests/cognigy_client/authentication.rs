@@ -90,6 +90,47 @@ async fn refused_client_credentials_are_told_once_to_all_who_wait() {
 }
 
 #[tokio::test]
+async fn refused_credentials_are_not_sent_again_however_many_calls_come() {
+    let fixture = Fixture::new().await;
+    let credentials = fixture.sim.credentials();
+    let session = fixture.session();
+    fixture.sim.set_credentials(simulator::Credentials { client_secret: "rotated".into(), ..credentials.clone() });
+    for _ in 0..200 {
+        let error = session.probe().await.unwrap_err();
+        assert_eq!((error.kind, error.route), (ErrorKind::Unauthorized, Route::Token));
+    }
+    assert_eq!(fixture.sim.count(simulator::Route::Token), 1);
+    // A changed Secret makes another session, which tries at once.
+    fixture.sim.set_credentials(credentials);
+    fixture.session().probe().await.unwrap();
+}
+
+#[tokio::test]
+async fn two_hundred_calls_whose_tokens_are_refused_cost_two_token_requests() {
+    let fixture = Fixture::new().await;
+    fixture.sim.fault(Fault::on(simulator::Route::ListIntegrations).status(401));
+    let session = fixture.session();
+    let calls = join_all((0..100).map(|_| session.probe())).await;
+    assert!(calls.into_iter().all(|call| call.unwrap_err().kind == ErrorKind::Unauthorized));
+    for _ in 0..100 {
+        assert_eq!(session.probe().await.unwrap_err().kind, ErrorKind::Unauthorized);
+    }
+    assert_eq!(fixture.sim.count(simulator::Route::Token), 2);
+}
+
+#[tokio::test]
+async fn two_hundred_calls_that_lack_a_scope_cost_one_token() {
+    let fixture = Fixture::new().await;
+    let session = fixture.session();
+    fixture.sim.set_granted_scopes(["webhook:manage"]);
+    for _ in 0..200 {
+        let error = session.list_integrations().await.unwrap_err();
+        assert!(matches!(error.kind, ErrorKind::Forbidden { .. }), "{error}");
+    }
+    assert_eq!(fixture.sim.count(simulator::Route::Token), 1);
+}
+
+#[tokio::test]
 async fn a_wrong_token_url_is_said_to_be_the_token_url() {
     let fixture = Fixture::new().await;
     let session = fixture.session_with(|config| {

@@ -1,10 +1,12 @@
 //! Rate limits, pauses after a 429, and the circuit breaker (cognigy-api.md §7).
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use cognigy_operator::cognigy::{CircuitState, Code, ErrorKind, Route, Throttle};
+use cognigy_operator::cognigy::{Auth, Caller, CircuitState, Code, ErrorKind, Route, Throttle, WebhookId};
 use cognigy_simulator as simulator;
-use cognigy_simulator::{Fault, RetryAfter};
+use cognigy_simulator::{Fault, RetryAfter, Simulator};
+use futures::StreamExt as _;
 
 use crate::fixture::Fixture;
 
@@ -54,7 +56,7 @@ async fn a_429_of_the_token_endpoint_pauses_its_host_too() {
 }
 
 #[tokio::test]
-async fn the_tenants_own_limit_holds_back_without_sending() {
+async fn a_call_beyond_the_rate_waits_unsent_and_is_abandoned_when_nobody_wants_it_any_more() {
     let fixture = Fixture::new().await;
     let session = fixture.session_with(|config| {
         config.requests_per_minute = 1;
@@ -62,10 +64,81 @@ async fn the_tenants_own_limit_holds_back_without_sending() {
     });
     session.probe().await.unwrap();
     session.probe().await.unwrap();
-    let error = session.probe().await.unwrap_err();
-    assert!(matches!(error.kind, ErrorKind::RateLimited { by: Throttle::OwnLimit, .. }), "{error}");
-    assert!(error.to_string().contains("requestsPerMinute"), "{error}");
+    {
+        let mut waiting = std::pin::pin!(session.probe());
+        assert!(futures::poll!(waiting.as_mut()).is_pending());
+    }
+    let unwanted = Caller { wanted: Arc::new(|| false), ..Caller::default() };
+    let error = session.on_behalf_of(unwanted).probe().await.unwrap_err();
+    assert_eq!(error.kind, ErrorKind::Abandoned);
+    assert!(!error.kind.is_passing());
     assert_eq!(fixture.sim.count(simulator::Route::ListIntegrations), 2);
+}
+
+#[tokio::test]
+async fn a_429_slows_every_session_of_the_host_down_and_no_other_host() {
+    let fixture = Fixture::new().await;
+    let (one, other) = (fixture.session(), fixture.session());
+    let elsewhere = Simulator::start(simulator::Options::default()).await.unwrap();
+    let apart = fixture.session_with(|config| {
+        config.base_url = elsewhere.base_url();
+        config.auth = Auth::Bearer(elsewhere.credentials().bearer_token.into());
+    });
+    fixture.sim.fault(Fault::on(simulator::Route::ListIntegrations).times(1).retry_after(RetryAfter::Seconds(300)));
+    one.probe().await.unwrap_err();
+    assert_eq!([&one, &other, &apart].map(|session| session.requests_per_minute()), [300_000, 300_000, 600_000]);
+    let name = |url: &url::Url| format!("127.0.0.1:{}", url.port().unwrap());
+    let mut limits = vec![(name(&fixture.sim.base_url()), 300_000), (name(&elsewhere.base_url()), 600_000)];
+    limits.sort();
+    assert_eq!(fixture.hosts.limits(), limits);
+    apart.get_integration(&WebhookId::new("x").unwrap()).await.unwrap_err();
+    assert_eq!(elsewhere.count(simulator::Route::GetIntegration), 1);
+}
+
+#[tokio::test]
+async fn the_end_of_a_pause_lets_calls_through_one_at_a_time() {
+    let fixture = Fixture::new().await;
+    // One call a minute once the burst is spent: whatever passes besides is a stampede.
+    let slow = |config: &mut cognigy_operator::cognigy::SessionConfig| {
+        config.requests_per_minute = 1;
+        config.burst = 50;
+    };
+    let sessions = [fixture.session_with(slow), fixture.session_with(slow)];
+    fixture.sim.fault(Fault::on(simulator::Route::ListIntegrations).times(1).retry_after(RetryAfter::Seconds(1)));
+    sessions[0].probe().await.unwrap_err();
+    fixture.sim.clear_log();
+    let mut calls = futures::stream::FuturesUnordered::new();
+    sessions.iter().cycle().take(20).for_each(|session| calls.push(session.probe()));
+    calls.next().await.unwrap().unwrap();
+    assert!(futures::poll!(calls.next()).is_pending());
+    assert_eq!(fixture.sim.count(simulator::Route::ListIntegrations), 1);
+}
+
+#[tokio::test]
+async fn an_open_circuit_sends_away_the_calls_that_wait_for_their_turn() {
+    let fixture = Fixture::new().await;
+    let session = fixture.session_with(|config| {
+        config.max_concurrent_requests = 1;
+        config.breaker.failure_threshold = 1;
+    });
+    session.probe().await.unwrap();
+    fixture.sim.clear_log();
+    let hang = fixture.sim.fault(Fault::on(simulator::Route::ListIntegrations).hang());
+    let failing = tokio::spawn({
+        let session = session.clone();
+        async move { session.probe().await }
+    });
+    fixture.sim.wait_until(|state| state.count(simulator::Route::ListIntegrations) == 1).await;
+    let mut waiting: Vec<_> = (0..20).map(|_| Box::pin(session.probe())).collect();
+    for call in &mut waiting {
+        assert!(futures::poll!(call).is_pending());
+    }
+    fixture.sim.remove_fault(hang);
+    failing.await.unwrap().unwrap_err();
+    for call in waiting {
+        assert!(matches!(call.await.unwrap_err().kind, ErrorKind::CircuitOpen { .. }));
+    }
+    assert_eq!(fixture.sim.count(simulator::Route::ListIntegrations), 1);
 }
 
 #[tokio::test]

@@ -72,7 +72,7 @@ async fn a_long_answer_of_cognigy_still_makes_an_event_that_the_api_server_takes
         world.tenant("production", json!({})).await;
         let detail = "ü".repeat(3000);
         let problem = json!({"type": "about:blank", "title": "Unprocessable", "status": 422, "detail": detail});
-        world.fault(Fault::on(Route::CreateIntegration).status(422).body(problem));
+        world.fault(Fault::on(Route::CreateIntegration).times(1).status(422).body(problem));
         world.webhook("orders", json!({})).await;
         world.until_reason("orders", "Rejected").await;
         world.until_event("orders", "Rejected").await;
@@ -119,6 +119,7 @@ impl World {
             "rules": [
                 {"apiGroups": ["cognigy.io"], "resources": ["*"], "verbs": ["get", "list", "watch", "patch", "update"]},
                 {"apiGroups": [""], "resources": ["secrets", "configmaps"], "verbs": ["get", "list", "watch"]},
+                {"apiGroups": [""], "resources": ["namespaces"], "verbs": ["get"]},
             ],
         }))
         .unwrap();

@@ -1,6 +1,7 @@
 //! The operator on a real API server, against the simulator.
 #![allow(clippy::unwrap_used)]
 
+mod breaker;
 mod callbacks;
 mod catalogue;
 mod conflict;
@@ -9,14 +10,19 @@ mod drift;
 mod errors;
 mod events;
 mod existing;
+mod fairness;
 mod harness;
 mod health;
 mod lifecycle;
+mod namespaces;
 mod ownership;
 mod policy;
 mod process;
 mod reach;
 mod requests;
 mod rollout;
+mod tenancy;
 mod tenant;
 mod update;
+mod variants;
+mod versions;

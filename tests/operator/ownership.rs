@@ -109,6 +109,30 @@ async fn with_adoption_policy_never_not_even_an_identical_registration_is_touche
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_refusal_outlives_whatever_is_told_after_it() {
+    world(Options::default(), async |world| {
+        let id = world.registered_before(&json!({}));
+        world.tenant("production", json!({})).await;
+        world.webhook("orders", json!({"adoptionPolicy": "Never"})).await;
+        world.until_reason("orders", "AlreadyExists").await;
+        world.tenant("production", json!({"suspend": true})).await;
+        world.until_reason("orders", "TenantNotReady").await;
+        world.tenant("production", json!({"suspend": false})).await;
+        world.until_reason("orders", "AlreadyExists").await;
+        // Another version is another registration; the refused one does not become its predecessor.
+        world.webhook("orders", json!({"adoptionPolicy": "Never", "version": 2})).await;
+        let webhook = world.until_reason("orders", "Active").await;
+        assert_eq!(webhook.status.unwrap().versions, []);
+        assert_eq!(world.active_versions("orders"), [1, 2]);
+        world.delete::<CognigyWebhook>("orders").await;
+        world.until_gone::<CognigyWebhook>("orders").await;
+        assert!(world.integration(&id).is_some_and(|one| one.active), "somebody else's goes on serving");
+        assert!(world.changes_by_the_operator().iter().all(|change| change.id != id));
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_refused_registration_can_be_taken_over_when_the_policy_is_changed_to_always() {
     world(Options::default(), async |world| {
         let id = world.registered_before(&json!({"method": "PATCH"}));

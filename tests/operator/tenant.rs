@@ -6,7 +6,7 @@ use cognigy_operator::api::{
     CognigyTenant, CognigyWebhook,
     tenant::{AuthKind, Circuit},
 };
-use cognigy_simulator::{Credentials, Fault, Options, Route, Simulator};
+use cognigy_simulator::{Credentials, Fault, Options, Route};
 use serde_json::json;
 use tokio::net::TcpListener;
 
@@ -17,12 +17,14 @@ fn says(tenant: &CognigyTenant, expected: (&str, &str, Option<&str>)) -> String 
     told(&tenant.status.as_ref().unwrap().conditions, expected).to_owned()
 }
 
+/// What of a request carries the credentials.
+type Sent = fn(&cognigy_simulator::Request) -> Option<&str>;
+
 #[tokio::test(flavor = "multi_thread")]
 async fn every_way_to_authenticate_connects_with_one_cheap_read_and_at_most_one_token() {
     world(Options::default(), async |world| {
         let credentials = world.credentials_of_the_simulator().await;
         let bearer = format!("Bearer {}", credentials.bearer_token);
-        type Sent = fn(&cognigy_simulator::Request) -> Option<&str>;
         let authorization: Sent = |request| request.header("authorization");
         let key: Sent = |request| request.header("x-api-key");
         for (name, auth, kind, tokens, (sent, expected)) in [
@@ -126,7 +128,6 @@ async fn credentials_that_change_on_both_sides_never_leave_the_tenant_with_the_o
         world.webhook("orders", json!({})).await;
         world.until_reason("orders", "Active").await;
         world.until_tenant("production", "Connected").await;
-        assert_eq!(world.requests_to(Route::Token).last().unwrap().status, Some(200));
     })
     .await;
 }
@@ -165,8 +166,8 @@ async fn an_installation_that_nobody_answers_for_is_unreachable_until_the_url_is
 #[tokio::test(flavor = "multi_thread")]
 async fn an_untrusted_certificate_is_told_by_its_cause_and_a_corrected_bundle_takes_effect_at_once() {
     world(Options::default(), async |world| {
-        let stranger = Simulator::start(Options::default()).await.unwrap();
-        world.config_map("simulator-ca", "ca.crt", &stranger.ca_pem()).await;
+        let stranger = rcgen::generate_simple_self_signed(["somebody-else.example.com".to_owned()]).unwrap();
+        world.config_map("simulator-ca", "ca.crt", &stranger.cert.pem()).await;
         world.tenant("production", json!({})).await;
         let tenant = world.until_tenant("production", "TlsFailed").await;
         let message = says(&tenant, ("False", "TlsFailed", Some("Reconciling")));

@@ -51,6 +51,9 @@ pub struct CognigyWebhookStatus {
     /// The change that fails at present.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failure: Option<Failure>,
+    /// Idempotency key of a registration that Cognigy holds and that is not this resource's (reason AlreadyExists).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refused_registration: Option<String>,
     /// resourceVersion of each Secret whose values the registration was last written with, by the Secret's name.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     #[schemars(extend("maxProperties" = 64))]
@@ -138,8 +141,10 @@ pub struct KeptVersion {
     pub version: i32,
     /// Cognigy's id of it.
     pub webhook_id: String,
-    /// Active or Inactive in Cognigy.
-    pub state: State,
+    /// Active or Inactive in Cognigy; absent while it is not known: an activation whose answer was lost may have got through.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "State")]
+    pub state: Option<State>,
 }
 
 /// One place where Cognigy differs from the spec.

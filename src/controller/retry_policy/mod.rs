@@ -12,10 +12,11 @@ use super::{context::Context, pass::PassError};
 use crate::{
     api::{ObjectKey, RetryPolicy},
     cluster,
+    cognigy::Place,
 };
 
 /// One pass over a policy: its figures are computed and its users counted; nothing outside is touched.
-pub async fn reconcile(policy: Arc<RetryPolicy>, context: Arc<Context>) -> Result<Action, PassError> {
+pub async fn reconcile(policy: Arc<RetryPolicy>, context: Arc<Context>, _place: Place) -> Result<Action, PassError> {
     if policy.metadata.deletion_timestamp.is_some() {
         return Ok(Action::await_change());
     }

@@ -23,7 +23,7 @@ use super::{
 use crate::{
     api::{CognigyTenant, FINALIZER, ObjectKey, Reason},
     cluster::{self, audit::Fact, metadata},
-    cognigy::{CallObserver as _, CircuitState, ErrorKind, Session},
+    cognigy::{CallObserver as _, Caller, CircuitState, ErrorKind, Lane, Place, Route, Session, Surface, Urgency},
 };
 
 /// Refused credentials are tried again this often, however many webhooks wait.
@@ -32,7 +32,7 @@ const REFUSED: Duration = Duration::from_mins(1);
 const FIRST_RETRY: Duration = Duration::from_secs(2);
 
 /// One pass over a tenant.
-pub async fn reconcile(tenant: Arc<CognigyTenant>, context: Arc<Context>) -> Result<Action, PassError> {
+pub async fn reconcile(tenant: Arc<CognigyTenant>, context: Arc<Context>, place: Place) -> Result<Action, PassError> {
     let key = ObjectKey::of(&*tenant);
     let api: Api<CognigyTenant> = Api::namespaced(context.client.clone(), &key.namespace);
     let Some(tenant) = context.fresh(&api, tenant).await? else { return Ok(Action::await_change()) };
@@ -46,15 +46,12 @@ pub async fn reconcile(tenant: Arc<CognigyTenant>, context: Arc<Context>) -> Res
     {
         context.wrote(&written);
     }
-    let connection = connect(&tenant, &key, &context, &api).await?;
+    let connection = connect(&tenant, &key, &context, &api, place).await?;
     let verdict = status::verdict(&tenant, &connection);
     let retry = next_pass(&tenant, &connection);
     let new_spec = tenant.status.as_ref().and_then(|status| status.observed_generation) != tenant.metadata.generation;
     if let Some(session) = &connection.session {
         context.metrics.circuit(&key.to_string(), session.circuit());
-    }
-    for (host, rate) in context.hosts.limits() {
-        context.metrics.rate_limit(&host, Some(rate.into()));
     }
     if context.sessions.put(&key, connection.clone()) || new_spec {
         // Listed only now: a webhook that came while the connection was made found nothing and waits for this.
@@ -65,6 +62,9 @@ pub async fn reconcile(tenant: Arc<CognigyTenant>, context: Arc<Context>) -> Res
         context.sessions.forget(&key);
         return Ok(Action::await_change());
     }
+    if let Some(session) = &connection.session {
+        context.metrics.circuit(&key.to_string(), session.circuit());
+    }
     write(&tenant, &connection, &verdict, &context, &api).await?;
     Ok(retry)
 }
@@ -73,13 +73,15 @@ pub async fn reconcile(tenant: Arc<CognigyTenant>, context: Arc<Context>) -> Res
 async fn connect(
     tenant: &CognigyTenant,
     key: &ObjectKey,
-    context: &Context,
+    context: &Arc<Context>,
     api: &Api<CognigyTenant>,
+    place: Place,
 ) -> Result<Connection, PassError> {
     let kept = context.sessions.get(key);
     let broken = |reason: Reason, message: String, fingerprint: String| Connection {
         fingerprint,
         session: None,
+        farewell: None,
         state: State::NotReady { reason, message },
         next_probe: None,
         failures: 0,
@@ -94,13 +96,28 @@ async fn connect(
         _ => {
             let session = match session(tenant, context).await {
                 Ok(session) => session,
-                Err(failure) => return Ok(broken(failure.disposition().reason, failure.message(), fingerprint)),
+                Err(Failure::Kubernetes(error)) => return Err(error.into()),
+                Err(failure) => {
+                    let farewell = kept.filter(|_| matches!(failure, Failure::Source(_))).and_then(|kept| {
+                        let session = kept.session.or(kept.farewell)?;
+                        observe::is_at(tenant, session.base_url()).then_some(session)
+                    });
+                    let broken = broken(failure.disposition().reason, failure.message(), fingerprint);
+                    return Ok(Connection { farewell, ..broken });
+                }
             };
             let state = State::NotReady {
                 reason: Reason::Connecting,
                 message: format!("connecting to {}", tenant.spec.base_url),
             };
-            let connection = Connection { fingerprint, session: Some(session), state, next_probe: None, failures: 0 };
+            let connection = Connection {
+                fingerprint,
+                session: Some(session),
+                farewell: None,
+                state,
+                next_probe: None,
+                failures: 0,
+            };
             if tenant.status.as_ref().is_none_or(|status| status.conditions.is_empty()) {
                 let verdict = status::verdict(tenant, &connection);
                 write(tenant, &connection, &verdict, context, api).await?;
@@ -111,7 +128,10 @@ async fn connect(
     let due = connection.state != State::Ready && connection.next_probe.is_none_or(|next| next <= Instant::now());
     let open = connection.session.as_ref().is_some_and(|session| session.circuit() == CircuitState::Open);
     if due || open {
-        probe(&mut connection).await;
+        let caller = caller(key, context, &connection.fingerprint, place);
+        let used = context.index.surfaces_of_tenant(key);
+        let listed = used.is_empty() || used.contains(&Surface::Integrations);
+        probe(&mut connection, caller, listed).await;
     }
     Ok(connection)
 }
@@ -123,15 +143,44 @@ async fn session(tenant: &CognigyTenant, context: &Context) -> Result<Session, F
         .map_err(|error| Failure::InvalidSpec(error.to_string()))
 }
 
+/// The caller that a tenant's probe is: it decides for all of the tenant's webhooks, and is given up when the tenant asks
+/// for another session meanwhile.
+fn caller(key: &ObjectKey, context: &Arc<Context>, fingerprint: &str, place: Place) -> Caller {
+    let (key, context, fingerprint) = (key.clone(), context.clone(), fingerprint.to_owned());
+    let lane = Lane { namespace: key.namespace.clone() };
+    let wanted = move || {
+        let now = context.tenants.get(&key);
+        !context.stop.is_cancelled() && now.is_some_and(|tenant| observe::fingerprint(&tenant, &context) == fingerprint)
+    };
+    Caller { lane, urgency: Urgency::Probe, place, wanted: Arc::new(wanted) }
+}
+
 /// One cheap call decides whether the connection works.
-async fn probe(connection: &mut Connection) {
-    let Some(session) = connection.session.clone() else { return };
-    let Err(error) = session.probe().await else {
+///
+/// `listed`: webhooks of this tenant are registered, or may be.
+async fn probe(connection: &mut Connection, caller: Caller, listed: bool) {
+    let Some(session) = &connection.session else { return };
+    let session = session.on_behalf_of(caller);
+    let probed = match session.probe().await {
+        // The probe lists registrations: where no webhook needs them, that they are refused says all the same that the
+        // credentials are good.
+        Err(error) if !listed && matches!(error.kind, ErrorKind::Forbidden { .. }) && error.route != Route::Token => {
+            Ok(())
+        }
+        probed => probed.map(drop),
+    };
+    let Err(error) = probed else {
         connection.state = State::Ready;
         connection.next_probe = None;
         connection.failures = 0;
         return;
     };
+    if error.kind == ErrorKind::Abandoned {
+        connection.next_probe = Some(Instant::now());
+        return;
+    }
+    // Where this very call opened the circuit (again), that is what holds calls back now.
+    let error = session.held().unwrap_or(error);
     let wait = match &error.kind {
         ErrorKind::Unauthorized | ErrorKind::Forbidden { .. } | ErrorKind::Rejected { .. } => REFUSED,
         _ => error

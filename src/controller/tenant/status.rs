@@ -6,7 +6,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use crate::{
     api::{
         CognigyTenant, CognigyTenantStatus, Conditions, EventReason, Reason, Status,
-        tenant::{AuthMethod, Circuit, WebhookCounts},
+        tenant::{ApiFigures, AuthMethod, Circuit, WebhookCounts},
     },
     cognigy::{CircuitState, ErrorKind},
     controller::{
@@ -32,7 +32,7 @@ pub fn reason(kind: &ErrorKind) -> Reason {
         ErrorKind::Tls => Reason::TlsFailed,
         ErrorKind::CircuitOpen { .. } => Reason::CircuitOpen,
         // The installation answers, and asks for patience.
-        ErrorKind::RateLimited { .. } => Reason::Connecting,
+        ErrorKind::RateLimited { .. } | ErrorKind::Abandoned => Reason::Connecting,
         ErrorKind::Rejected { .. } | ErrorKind::TooLarge { .. } => Reason::InvalidSpec,
         ErrorKind::Server { .. }
         | ErrorKind::Timeout
@@ -105,7 +105,14 @@ pub fn status(
         conditions: Conditions::new(verdict.reason, &verdict.message, generation).merge(old, now),
         auth: tenant.spec.auth.method().map(AuthMethod::kind),
         webhooks: Some(WebhookCounts { total: count(total), ready: count(ready) }),
-        api: tenant.status.as_ref().and_then(|status| status.api),
+        api: Some(ApiFigures {
+            requests_per_minute: connection
+                .session
+                .as_ref()
+                .map(|session| count(session.requests_per_minute() as usize)),
+            ..tenant.status.as_ref().and_then(|status| status.api).unwrap_or_default()
+        })
+        .filter(|figures| *figures != ApiFigures::default()),
         circuit: connection.session.as_ref().map(|session| match session.circuit() {
             CircuitState::Closed => Circuit::Closed,
             CircuitState::Open => Circuit::Open,

@@ -6,11 +6,10 @@ use super::{
 };
 use crate::{
     api::{
-        CognigyWebhook, CognigyWebhookStatus, FINALIZER, REGISTRATION_ANNOTATION, Reason,
+        CognigyWebhook, CognigyWebhookStatus, FINALIZER, REGISTRATION_ANNOTATION,
         webhook::{KeptVersion, State},
     },
     cognigy::{ETag, Webhook, WebhookId},
-    controller::status::has_reason,
 };
 
 /// What a pass writes down as it goes.
@@ -30,7 +29,8 @@ impl Book {
         let mut status = status.cloned().unwrap_or_default();
         if status.webhook_id.is_none() || status.version != Some(version) {
             if let (Some(webhook_id), Some(version)) = (status.webhook_id.take(), status.version.take()) {
-                let state = status.state.take().unwrap_or(State::Inactive);
+                // What was about to go live may have done so: a lost answer, a crash.
+                let state = status.state.take().filter(|state| state.is_active());
                 status.versions.insert(0, KeptVersion { version, webhook_id, state });
                 status.etag = None;
                 status.retry_policy = None;
@@ -41,7 +41,7 @@ impl Book {
                 let kept = status.versions.remove(at);
                 status.webhook_id = Some(kept.webhook_id);
                 status.version = Some(kept.version);
-                status.state = Some(kept.state);
+                status.state = kept.state;
             }
         }
         Self { status, webhook: None, tag: None }
@@ -65,14 +65,21 @@ impl Book {
     pub fn registered(&mut self, id: &WebhookId, version: i64, active: bool) {
         self.status.webhook_id = Some(id.to_string());
         self.status.version = i32::try_from(version).ok();
+        self.status.refused_registration = None;
         self.set_active(version, active);
+    }
+
+    /// What is registered under this key is not this resource's: no later pass takes it for our own, whatever is told
+    /// meanwhile.
+    pub fn refuse(&mut self, key: String) {
+        self.status.refused_registration = Some(key);
     }
 
     /// Another version is there under this id; it is the first to go when there are too many.
     pub fn keep(&mut self, id: &WebhookId, version: i64, active: bool) {
         let state = if active { State::Active } else { State::Inactive };
         if let Ok(version) = i32::try_from(version) {
-            self.status.versions.push(KeptVersion { version, webhook_id: id.to_string(), state });
+            self.status.versions.push(KeptVersion { version, webhook_id: id.to_string(), state: Some(state) });
         }
     }
 
@@ -83,7 +90,7 @@ impl Book {
             self.status.state = Some(state);
         }
         self.status.versions.iter_mut().filter(|kept| i64::from(kept.version) == version).for_each(|kept| {
-            kept.state = state;
+            kept.state = Some(state);
         });
     }
 
@@ -107,12 +114,11 @@ impl Book {
         let finalized = webhook.metadata.finalizers.iter().flatten().any(|finalizer| finalizer == FINALIZER);
         let recorded = webhook.metadata.annotations.as_ref().and_then(|all| all.get(REGISTRATION_ANNOTATION));
         let claimed = finalized && recorded.is_some_and(|recorded| *recorded == key);
-        let claimed_last = registration::recorded_version(webhook).map(i64::from);
-        let refused = has_reason(&self.status.conditions, Reason::AlreadyExists);
+        let refused = self.status.refused_registration.as_ref();
         // What was refused as somebody else's is none of ours, whatever happened since.
-        let hidden =
-            |other: &i64| finalized && !refused && *other != i64::from(version) && self.id_of(*other).is_none();
-        let lost = claimed_last.filter(hidden);
+        let claimed_last = registration::recorded_version(webhook).filter(|_| finalized && recorded != refused);
+        let lost =
+            claimed_last.map(i64::from).filter(|other| *other != i64::from(version) && self.id_of(*other).is_none());
         let target = match (&self.status.webhook_id, self.status.state) {
             (Some(_), state) => Target::Known(Known {
                 seen: false,
@@ -126,11 +132,13 @@ impl Book {
         let older = self.status.versions.iter();
         World {
             claimed,
-            ours: claimed && !refused,
+            ours: claimed && recorded != refused,
             lost,
             target,
             health,
-            older: older.map(|kept| Older { version: kept.version.into(), active: kept.state.is_active() }).collect(),
+            older: older
+                .map(|kept| Older { version: kept.version.into(), active: kept.state.map(State::is_active) })
+                .collect(),
             undeletable: false,
         }
     }
@@ -145,7 +153,7 @@ mod tests {
             webhook_id: Some("wh_2".into()),
             version: Some(2),
             state: Some(State::Active),
-            versions: vec![KeptVersion { version: 1, webhook_id: "wh_1".into(), state: State::Inactive }],
+            versions: vec![KeptVersion { version: 1, webhook_id: "wh_1".into(), state: Some(State::Inactive) }],
             ..CognigyWebhookStatus::default()
         }
     }
@@ -155,7 +163,15 @@ mod tests {
         let book = Book::open(Some(&status()), 3);
         assert_eq!(book.id(), None);
         let kept: Vec<_> = book.status.versions.iter().map(|kept| (kept.version, kept.state)).collect();
-        assert_eq!(kept, [(2, State::Active), (1, State::Inactive)]);
+        assert_eq!(kept, [(2, Some(State::Active)), (1, Some(State::Inactive))]);
+    }
+
+    #[test]
+    fn a_version_that_was_not_yet_live_may_be_live_when_it_is_left() {
+        let status = CognigyWebhookStatus { state: Some(State::Inactive), ..status() };
+        let book = Book::open(Some(&status), 3);
+        let kept: Vec<_> = book.status.versions.iter().map(|kept| (kept.version, kept.state)).collect();
+        assert_eq!(kept, [(2, None), (1, Some(State::Inactive))]);
     }
 
     #[test]
@@ -173,6 +189,22 @@ mod tests {
         let book = Book::open(Some(&refused), 2);
         assert_eq!((book.status.webhook_id.as_deref(), book.status.state), (Some("wh_2"), Some(State::Active)));
         assert_eq!(book.status.versions, status().versions);
+    }
+
+    #[test]
+    fn a_refused_registration_is_not_ours_and_hides_nothing_of_ours_whatever_is_told_later() {
+        let mut book = Book::open(None, 1);
+        book.refuse("orders:1".into());
+        let spec = serde_json::json!({"tenantRef": {"name": "production"}, "url": "https://api.example.com/hooks"});
+        let mut webhook = CognigyWebhook::new("orders", serde_json::from_value(spec).unwrap());
+        webhook.metadata.finalizers = Some(vec![FINALIZER.into()]);
+        webhook.metadata.annotations = Some([(REGISTRATION_ANNOTATION.into(), "orders:1".into())].into());
+        let world = book.world(&webhook, 1, Health::Unknown);
+        assert!(world.claimed && !world.ours);
+        assert_eq!(book.world(&webhook, 2, Health::Unknown).lost, None);
+        book.status.refused_registration = None;
+        assert!(book.world(&webhook, 1, Health::Unknown).ours);
+        assert_eq!(book.world(&webhook, 2, Health::Unknown).lost, Some(1));
     }
 
     #[test]

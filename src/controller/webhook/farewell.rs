@@ -7,6 +7,7 @@ use kube::{Api, ResourceExt as _, runtime::controller::Action};
 use super::{
     apply::Pass,
     book::Book,
+    caller,
     observe::{self, Line},
     registration,
     report::Report,
@@ -15,14 +16,16 @@ use super::{
 use crate::{
     api::{CognigyWebhook, EventReason, FINALIZER, FORCE_ORPHAN_ANNOTATION, webhook::Mode},
     cluster::{audit::Fact, metadata},
+    cognigy::{Place, Urgency},
     controller::{context::Context, error::Failure, pass::PassError},
 };
 
 /// One pass over a webhook that is being deleted. Nothing is created on the way.
 pub async fn reconcile(
     webhook: &Arc<CognigyWebhook>,
-    context: &Context,
+    context: &Arc<Context>,
     report: Report<'_>,
+    place: Place,
 ) -> Result<Action, PassError> {
     let api: Api<CognigyWebhook> = Api::namespaced(context.client.clone(), &webhook.namespace().unwrap_or_default());
     if !webhook.finalizers().iter().any(|finalizer| finalizer == FINALIZER) {
@@ -53,15 +56,16 @@ pub async fn reconcile(
     if let Err(failure) = observe::tenant(webhook, context).await {
         return report.failure(blocked(failure), None).await;
     }
-    let session = match observe::line(&webhook.tenant_key(), context) {
+    let session = match observe::last_line(&webhook.tenant_key(), context) {
         Line::Open(session) => session,
         Line::Unknown => return Ok(Action::await_change()),
         Line::Closed(failure) => return report.failure(blocked(failure), None).await,
     };
+    let session = session.on_behalf_of(caller::of(webhook, context, &session, Urgency::Deletion, place));
     book.tag = None;
     let mut pass = Pass::new(context, webhook.clone(), session, None, version, (world, book));
     let left = pass.take_down(farewell).await;
-    let report = report.leaving();
+    let report = report.leaving(&pass);
     match left {
         Ok(()) => Ok(Action::await_change()),
         Err(Failure::Kubernetes(error)) => Err(error.into()),

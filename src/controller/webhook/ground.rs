@@ -2,19 +2,20 @@
 
 use std::{
     collections::BTreeMap,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
 use kube::{ResourceExt as _, runtime::controller::Action};
 
 use super::{
-    change,
+    caller, change,
     observe::{self, Line},
     report,
 };
 use crate::{
     api::{CognigyTenant, CognigyWebhook, ObjectKey, RECONCILE_REQUESTED_ANNOTATION, webhook::AppliedPolicy},
-    cognigy::{Answer, ETag, Error, Read, Session, WebhookId},
+    cognigy::{Answer, ETag, Error, Place, Read, Session, Urgency, WebhookId},
     controller::{context::Context, error::Failure},
 };
 
@@ -34,7 +35,12 @@ pub struct Ground<'a> {
 /// Whether a pass can call Cognigy now.
 pub enum Way {
     /// It can.
-    Open(Session),
+    Open {
+        /// The way to send, on behalf of this webhook.
+        session: Session,
+        /// Nothing is pending: the outside is compared with the spec.
+        resync: bool,
+    },
     /// It has nothing to do yet.
     Rest(Action),
     /// Something stands in the way.
@@ -44,19 +50,24 @@ pub enum Way {
 /// Whether there is anything to do now, and whether the tenant can be called. `waiting` is what else may have to be
 /// waited for, where no full pass was asked for.
 pub fn way(
-    webhook: &CognigyWebhook,
-    context: &Context,
+    webhook: &Arc<CognigyWebhook>,
+    context: &Arc<Context>,
     ground: Ground<'_>,
     settled: bool,
     waiting: Option<Action>,
+    place: Place,
 ) -> Way {
-    if !requested(webhook)
-        && let Some(wait) = rest(webhook, context, ground, settled).or(waiting)
-    {
+    let requested = requested(webhook);
+    if !requested && let Some(wait) = rest(webhook, context, ground, settled).or(waiting) {
         return Way::Rest(wait);
     }
     match observe::line(ground.tenant_key, context) {
-        Line::Open(session) => Way::Open(session),
+        Line::Open(session) => {
+            let resync = settled && !requested;
+            let urgency = if resync { Urgency::Resync } else { Urgency::Change };
+            let caller = caller::of(webhook, context, &session, urgency, place);
+            Way::Open { session: session.on_behalf_of(caller), resync }
+        }
         // It is asked for again as soon as the tenant is ready; what is Ready and has nothing pending stays untouched.
         Line::Unknown => Way::Rest(Action::await_change()),
         Line::Closed(_) if settled => Way::Rest(Action::await_change()),
@@ -76,10 +87,19 @@ fn rest(webhook: &CognigyWebhook, context: &Context, ground: Ground<'_>, settled
         return change::wait(webhook, ground);
     }
     let uid = webhook.uid().unwrap_or_default();
+    let memo = context.memos.get(&uid);
     let now = Instant::now();
-    let next = context.memos.get(&uid).next_sync.unwrap_or_else(|| {
+    let session = context.sessions.get(ground.tenant_key).and_then(|connection| connection.session);
+    let base_url = session.map(|session| session.base_url().clone());
+    if memo.base_url.is_some() && base_url.is_some() && memo.base_url != base_url {
+        return None;
+    }
+    let next = memo.next_sync.unwrap_or_else(|| {
         let next = now + report::until_resync(webhook, Some(ground.tenant));
-        context.memos.update(&uid, |memo| memo.next_sync = Some(next));
+        context.memos.update(&uid, |memo| {
+            memo.next_sync = Some(next);
+            memo.base_url = base_url;
+        });
         next
     });
     (next > now).then(|| Action::requeue(next - now))

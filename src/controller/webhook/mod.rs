@@ -8,6 +8,7 @@
 
 pub mod apply;
 mod book;
+mod caller;
 mod change;
 mod compare;
 pub mod existing;
@@ -37,30 +38,38 @@ use self::{
     report::Report,
     world::Health,
 };
-use super::{context::Context, error::Failure, pass::PassError};
-use crate::api::{CognigyWebhook, CognigyWebhookStatus, Reason};
+use super::{
+    context::Context,
+    error::{Class, Failure},
+    pass::PassError,
+};
+use crate::{
+    api::{CognigyWebhook, CognigyWebhookStatus, Reason},
+    cognigy::Place,
+};
 
 /// One pass over a webhook.
-pub async fn reconcile(webhook: Arc<CognigyWebhook>, context: Arc<Context>) -> Result<Action, PassError> {
+pub async fn reconcile(webhook: Arc<CognigyWebhook>, context: Arc<Context>, place: Place) -> Result<Action, PassError> {
     let api: Api<CognigyWebhook> = Api::namespaced(context.client.clone(), &webhook.namespace().unwrap_or_default());
     let Some(webhook) = context.fresh(&api, webhook).await? else { return Ok(Action::await_change()) };
     let report = Report::new(&context, &api, &webhook);
     if webhook.metadata.deletion_timestamp.is_some() {
-        return farewell::reconcile(&webhook, &context, report).await;
+        return farewell::reconcile(&webhook, &context, report, place).await;
     }
     if webhook.spec.suspend {
         return report.verdict(Reason::Suspended, "spec.suspend is true: Cognigy is left as it is").await;
     }
     if webhook.spec.is_existing() {
-        return existing::reconcile(&webhook, &context, report).await;
+        return existing::reconcile(&webhook, &context, report, place).await;
     }
     let wish = match observe::wish(&webhook, &context).await {
         Ok(wish) => wish,
         Err(failure) => return report.failure(failure, None).await,
     };
     let settled = change::settled(&webhook, wish.ground());
-    let session = match ground::way(&webhook, &context, wish.ground(), settled, failing(&webhook, &context, &wish)) {
-        Way::Open(session) => session,
+    let failing = failing(&webhook, &context, &wish);
+    let (session, resync) = match ground::way(&webhook, &context, wish.ground(), settled, failing, place) {
+        Way::Open { session, resync } => (session, resync),
         Way::Rest(wait) => return Ok(wait),
         Way::Closed(failure) => return report.failure(failure, None).await,
     };
@@ -70,6 +79,8 @@ pub async fn reconcile(webhook: Arc<CognigyWebhook>, context: Arc<Context>) -> R
     match ended {
         Ok(Ended::Done(outcome)) => report.done(outcome, pass.left()).await,
         Ok(Ended::Unhealthy) => report.unhealthy(&pass).await,
+        // Nothing is pending: the tenant says what is wrong, and this webhook stays as it was.
+        Err(failure) if resync && failure.disposition().class == Class::Tenant => Ok(report.undisturbed(&failure)),
         Err(failure) => report.failure(failure, Some(pass.book.status.clone())).await,
     }
 }

@@ -99,6 +99,14 @@ pub async fn tenant(webhook: &CognigyWebhook, context: &Context) -> Result<Arc<C
     if allowed { Ok(tenant) } else { Err(Failure::TenantNotAllowed { tenant: key.to_string(), namespace }) }
 }
 
+/// Nothing is ever created in a terminating namespace (resources.md): asked just before a registration, since only the API
+/// server knows it.
+pub async fn namespace_stays(namespace: &str, context: &Context) -> Result<(), Failure> {
+    let api: Api<Namespace> = Api::all(context.client.clone());
+    let terminating = api.get_metadata(namespace).await?.metadata.deletion_timestamp.is_some();
+    if terminating { Err(Failure::NamespaceTerminating(namespace.to_owned())) } else { Ok(()) }
+}
+
 /// The connection of a tenant.
 pub fn line(key: &ObjectKey, context: &Context) -> Line {
     match context.sessions.get(key) {
@@ -107,6 +115,14 @@ pub fn line(key: &ObjectKey, context: &Context) -> Line {
             Line::Closed(Failure::TenantNotReady { tenant: key.to_string(), reason, message })
         }
         None | Some(Connection { state: State::Ready, session: None, .. }) => Line::Unknown,
+    }
+}
+
+/// The connection for what is being deleted: credentials outlive their users, as long as this process remembers them.
+pub fn last_line(key: &ObjectKey, context: &Context) -> Line {
+    match context.sessions.get(key).and_then(|connection| connection.farewell) {
+        Some(session) => Line::Open(session),
+        None => line(key, context),
     }
 }
 

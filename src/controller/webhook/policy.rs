@@ -50,7 +50,7 @@ pub async fn write(
                 "{id} was changed by somebody else since it was read (entity tag {}); it is read and decided again ({conflicts} of {CONFLICTS})",
                 shown(read.tag()),
             );
-            pause(*conflicts).await;
+            pause(session, *conflicts).await;
             Ok(Written::Conflict(note, error.latency))
         }
         Err(error) => Err(error.into()),
@@ -58,7 +58,8 @@ pub async fn write(
 }
 
 /// Gives whoever is at it time to finish.
-pub async fn pause(conflicts: u32) {
+pub async fn pause(session: &Session, conflicts: u32) {
     let first = Duration::from_millis(50);
-    tokio::time::sleep(backoff::after_failures(conflicts, first, first * 8)).await;
+    let pause = tokio::time::sleep(backoff::after_failures(conflicts, first, first * 8));
+    session.caller().place.free_while(pause).await;
 }

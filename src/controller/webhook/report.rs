@@ -23,7 +23,7 @@ use crate::{
         webhook::{Drift, Failure as FailureStatus, Mode},
     },
     cluster::{self, audit::Fact},
-    cognigy::ETag,
+    cognigy::{ETag, Session},
     controller::{
         backoff,
         context::Context,
@@ -42,6 +42,8 @@ const SOON: Duration = Duration::from_millis(200);
 pub struct Left {
     /// The object as of the pass's last write to it.
     pub object: Arc<CognigyWebhook>,
+    /// What Cognigy was reached with.
+    pub session: Session,
     /// The status as far as it was drafted.
     pub status: CognigyWebhookStatus,
     /// The entity tag that is known to be current.
@@ -62,8 +64,8 @@ pub struct Report<'a> {
     latest: Arc<CognigyWebhook>,
     /// The name of the change that was tried, once the references are resolved.
     change: Option<String>,
-    /// A full pass was made, so that a request for one is handled.
-    full: bool,
+    /// What a full pass was made with; a request for one is then handled.
+    session: Option<Session>,
 }
 
 /// How long until the next comparison with the outside.
@@ -75,14 +77,14 @@ pub fn until_resync(webhook: &CognigyWebhook, tenant: Option<&CognigyTenant>) ->
 impl<'a> Report<'a> {
     /// A report on a webhook.
     pub fn new(context: &'a Context, api: &'a Api<CognigyWebhook>, webhook: &'a Arc<CognigyWebhook>) -> Self {
-        Self { context, api, webhook, latest: webhook.clone(), change: None, full: false }
+        Self { context, api, webhook, latest: webhook.clone(), change: None, session: None }
     }
 
     /// The same report after a pass that reached Cognigy.
     #[must_use]
     pub fn after(mut self, left: &Left, ground: Ground<'_>) -> Self {
         self.change = Some(change::name(self.webhook, ground));
-        self.full = true;
+        self.session = Some(left.session.clone());
         self.latest = left.object.clone();
         let uid = self.webhook.uid().unwrap_or_default();
         let matching = left.matches.then(|| self.change.clone()).flatten();
@@ -95,9 +97,9 @@ impl<'a> Report<'a> {
 
     /// The same report after a pass that took the webhook down as far as it could: leaving is a change of its own.
     #[must_use]
-    pub fn leaving(mut self) -> Self {
+    pub fn leaving(mut self, pass: &Pass<'_>) -> Self {
         self.change = Some("deletion".to_owned());
-        self.full = true;
+        self.session = Some(pass.session.clone());
         self
     }
 
@@ -125,7 +127,7 @@ impl<'a> Report<'a> {
 
     /// A pass after which nothing is left to do.
     pub async fn done(self, outcome: Outcome, left: Left) -> Result<Action, PassError> {
-        let Left { status: mut draft, drift, tag, .. } = left;
+        let Left { status: mut draft, drift, tag, session, .. } = left;
         let failed = draft.failure.take();
         let observing = self.webhook.spec.mode == Mode::Observe;
         draft.etag = tag.as_ref().map(ToString::to_string);
@@ -153,6 +155,7 @@ impl<'a> Report<'a> {
         let wait = until_resync(webhook, tenant.as_deref());
         context.memos.update(&webhook.uid().unwrap_or_default(), |memo| {
             memo.next_sync = Some(Instant::now() + wait);
+            memo.base_url = Some(session.base_url().clone());
             memo.kubernetes_failures = 0;
         });
         Ok(Action::requeue(wait))
@@ -178,17 +181,35 @@ impl<'a> Report<'a> {
             return Err(error.into());
         }
         let disposition = failure.disposition();
+        if disposition.class == Class::Abandoned {
+            // As after a crash at this point: the next pass goes on from what is there.
+            return Ok(Action::requeue(SOON));
+        }
         let mut draft = draft.or_else(|| self.webhook.status.clone()).unwrap_or_default();
         let message = failure.message();
         let (verdict, wait) = self.next_try(&disposition, message, &mut draft);
-        if disposition.class == Class::Tenant
-            && self.full
-            && self.context.sessions.report(&self.webhook.tenant_key(), disposition.reason, failure.message())
-        {
-            self.context.triggers.tenant(self.webhook.tenant_key());
+        if disposition.class == Class::Tenant {
+            self.blame(&disposition, &failure);
         }
         self.write(draft, verdict, false).await?;
         Ok(wait)
+    }
+
+    /// A comparison with Cognigy that the tenant's trouble cut short: nothing is pending, so nothing is told here. It is made
+    /// up for when the tenant is ready again.
+    pub fn undisturbed(self, failure: &Failure) -> Action {
+        let disposition = failure.disposition();
+        self.blame(&disposition, failure);
+        let tenant = self.context.tenants.get(&self.webhook.tenant_key());
+        Action::requeue(until_resync(self.webhook, tenant.as_deref()))
+    }
+
+    /// The tenant is to show it, and one probe to decide.
+    fn blame(&self, disposition: &Disposition, failure: &Failure) {
+        let (tenant, Some(session)) = (self.webhook.tenant_key(), &self.session) else { return };
+        if self.context.sessions.report(&tenant, session, disposition.reason, failure.message()) {
+            self.context.triggers.tenant(tenant);
+        }
     }
 
     /// What a failure means for the attempts, and when the next try is.
@@ -237,7 +258,7 @@ impl<'a> Report<'a> {
                 });
                 (verdict, Action::requeue(resync))
             }
-            Class::Tenant | Class::Waiting | Class::Kubernetes => {
+            Class::Tenant | Class::Waiting | Class::Kubernetes | Class::Abandoned => {
                 let wait =
                     disposition.retry_after.map_or(resync, |after| after + after.mul_f64(0.2 * rand::random::<f64>()));
                 // What is waited for is looked at at each resync; what the tenant's failure says is to be kept.
@@ -251,7 +272,7 @@ impl<'a> Report<'a> {
     async fn write(self, mut draft: CognigyWebhookStatus, verdict: Verdict, synced: bool) -> Result<(), PassError> {
         let old = self.webhook.status.as_ref();
         let now = Timestamp::now();
-        if self.full
+        if self.session.is_some()
             && let Some(asked) = self.webhook.annotations().get(RECONCILE_REQUESTED_ANNOTATION)
             && draft.last_handled_reconcile_at.as_ref() != Some(asked)
         {

@@ -60,6 +60,8 @@ pub struct Pass<'a> {
     /// What was there before, until it is decided whether it is taken for this resource's own.
     candidate: Option<WebhookId>,
     conflicts: u32,
+    /// The namespace was seen not to be on its way out.
+    namespace_stays: bool,
 }
 
 /// How a pass over what is to be there ended.
@@ -97,6 +99,7 @@ impl<'a> Pass<'a> {
             registration: None,
             candidate: None,
             conflicts: 0,
+            namespace_stays: false,
         }
     }
 
@@ -106,7 +109,7 @@ impl<'a> Pass<'a> {
             match plan::next(&wish.desired, &self.world) {
                 Next::Do(step) => self.step(step).await?,
                 Next::Wait(Why::HealthCheckFailed) => return Ok(Ended::Unhealthy),
-                Next::Wait(Why::AlreadyExists) => return Err(Failure::AlreadyExists { key: self.key() }),
+                Next::Wait(Why::AlreadyExists) => return Err(self.refuse()),
                 Next::Done(outcome) => return Ok(Ended::Done(outcome)),
             }
         }
@@ -147,6 +150,7 @@ impl<'a> Pass<'a> {
             Step::WritePolicy => self.write_policy().await,
             Step::CheckHealth => self.check_health().await,
             Step::Put { active } => self.put(active).await,
+            Step::ReadOlder(version) => self.read_older(version).await,
             Step::Deactivate(version) => self.deactivate(version).await,
             Step::Delete(version) => self.delete(version).await,
             Step::Release => {
@@ -169,6 +173,7 @@ impl<'a> Pass<'a> {
     pub fn left(&self) -> Left {
         Left {
             object: self.object.clone(),
+            session: self.session.clone(),
             status: self.book.status.clone(),
             tag: self.book.tag.clone(),
             drift: self.drift.clone(),
@@ -218,12 +223,15 @@ impl<'a> Pass<'a> {
 
     /// Tells what happened, with all that is known of the webhook.
     pub fn tell(&self, reason: EventReason, note: String, latency: Option<Duration>) {
+        self.record(self.fact(reason, note), latency);
+    }
+
+    fn record(&self, fact: Fact, latency: Option<Duration>) {
         let note = match latency {
-            Some(latency) => format!("{note} ({} ms)", latency.as_millis()),
-            None => note,
+            Some(latency) => format!("{} ({} ms)", fact.note, latency.as_millis()),
+            None => fact.note,
         };
-        let fact = self.fact(reason, note);
-        self.context.trail.record(Fact { latency, ..fact });
+        self.context.trail.record(Fact { note, latency, ..fact });
     }
 
     /// A fact with all that is known of the webhook.

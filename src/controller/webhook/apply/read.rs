@@ -71,6 +71,27 @@ impl Pass<'_> {
         Ok(())
     }
 
+    pub(super) async fn read_older(&mut self, version: i64) -> Result<(), Failure> {
+        let Some(id) = self.book.id_of(version) else {
+            self.forget(version);
+            return Ok(());
+        };
+        match self.session.get_webhook(&id, None).await {
+            Ok(answer) => {
+                // What does not say that it is inactive may serve.
+                let inactive = matches!(&answer.value, Read::Found(webhook) if webhook.enabled() == Some(false));
+                self.book.set_active(version, !inactive);
+                self.world.set_older(version, !inactive);
+                Ok(())
+            }
+            Err(error) if error.kind == ErrorKind::NotFound => {
+                self.forget(version);
+                Ok(())
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
     /// The object was deleted behind our back.
     pub(super) fn gone(&mut self, id: &WebhookId) {
         self.drift.push(Drift { path: "webhook".into(), desired: Some(id.to_string()), actual: None });

@@ -2,16 +2,17 @@
 
 use super::{super::registration, Pass};
 use crate::{
-    api::EventReason,
-    cognigy::{Deletion, ErrorKind},
+    api::{EventReason, webhook::State},
+    cluster::audit::Fact,
+    cognigy::{Deletion, ErrorKind, WebhookId},
     controller::{error::Failure, webhook::world::Target},
 };
 
 impl Pass<'_> {
     pub(super) async fn deactivate(&mut self, version: i64) -> Result<(), Failure> {
         let Some(id) = self.book.id_of(version) else { return Ok(()) };
-        let latency = match registration::deactivate(&self.session, &id).await {
-            Ok(latency) => latency,
+        let written = match registration::deactivate(&self.session, &id).await {
+            Ok(written) => written,
             Err(error) if error.kind == ErrorKind::NotFound => {
                 self.forget(version);
                 return Ok(());
@@ -22,9 +23,13 @@ impl Pass<'_> {
         if let Some(known) = self.world.known_mut().filter(|_| version == i64::from(self.version)) {
             known.active = false;
         }
-        self.world.older.iter_mut().filter(|older| older.version == version).for_each(|older| older.active = false);
+        self.world.set_older(version, false);
+        // What was inactive already is no news.
+        let Some(latency) = written else { return Ok(()) };
         let name = self.object.registered_name();
-        self.tell(EventReason::Deactivated, format!("{id} ({name} version {version}) is inactive"), Some(latency));
+        let note = format!("{id} ({name} version {version}) is inactive");
+        let fact = self.fact_of(&id, version, EventReason::Deactivated, note);
+        self.record(Fact { status: Some(format!("{:?}", State::Inactive)), ..fact }, Some(latency));
         Ok(())
     }
 
@@ -43,13 +48,19 @@ impl Pass<'_> {
                 let note = format!(
                     "this installation does not delete: {id} ({name} version {version}) is left there, inactive"
                 );
-                self.tell(EventReason::Orphaned, note, Some(answer.latency));
+                self.record(self.fact_of(&id, version, EventReason::Orphaned, note), Some(answer.latency));
                 return Ok(());
             }
         };
         self.forget(version);
-        self.tell(EventReason::Deleted, note, Some(answer.latency));
+        let fact = self.fact_of(&id, version, EventReason::Deleted, note);
+        self.record(Fact { status: None, ..fact }, Some(answer.latency));
         Ok(())
+    }
+
+    /// A fact about one version, which need not be the present one and may be gone.
+    fn fact_of(&self, id: &WebhookId, version: i64, reason: EventReason, note: String) -> Fact {
+        Fact { webhook_id: Some(id.to_string()), version: Some(version), ..self.fact(reason, note) }
     }
 
     pub(super) fn forget(&mut self, version: i64) {

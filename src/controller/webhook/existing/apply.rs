@@ -104,6 +104,7 @@ impl<'a> Pass<'a> {
     pub fn left(&self) -> Left {
         Left {
             object: self.object.clone(),
+            session: self.session.clone(),
             status: self.status.clone(),
             tag: self.tag.clone(),
             drift: self.drift.clone(),

@@ -150,7 +150,7 @@ impl Pass<'_> {
                     // No lock lasts so long; the key may have been used with another policy.
                     self.another_key();
                 }
-                policy::pause(conflicts).await;
+                policy::pause(&self.session, conflicts).await;
             }
             Err(error) if error.kind == ErrorKind::NotFound => {
                 self.missing(NotFound::BotWebhook { bot: bot.clone(), id });

@@ -21,22 +21,24 @@ use super::{
 };
 use crate::{
     api::CognigyWebhook,
-    controller::{context::Context, pass::PassError},
+    cognigy::Place,
+    controller::{context::Context, error::Class, pass::PassError},
 };
 
 /// One pass over a webhook that exists already.
 pub async fn reconcile(
     webhook: &Arc<CognigyWebhook>,
-    context: &Context,
+    context: &Arc<Context>,
     report: Report<'_>,
+    place: Place,
 ) -> Result<Action, PassError> {
     let wish = match observe::wish(webhook, context).await {
         Ok(wish) => wish,
         Err(failure) => return report.failure(failure, None).await,
     };
     let settled = change::settled(webhook, wish.ground());
-    let session = match ground::way(webhook, context, wish.ground(), settled, None) {
-        Way::Open(session) => session,
+    let (session, resync) = match ground::way(webhook, context, wish.ground(), settled, None, place) {
+        Way::Open { session, resync } => (session, resync),
         Way::Rest(wait) => return Ok(wait),
         Way::Closed(failure) => return report.failure(failure, None).await,
     };
@@ -48,6 +50,8 @@ pub async fn reconcile(
     let report = report.after(&left, wish.ground());
     match ended {
         Ok(outcome) => report.done(outcome, left).await,
+        // Nothing is pending: the tenant says what is wrong, and this webhook stays as it was.
+        Err(failure) if resync && failure.disposition().class == Class::Tenant => Ok(report.undisturbed(&failure)),
         Err(failure) => report.failure(failure, Some(left.status)).await,
     }
 }

@@ -1,0 +1,36 @@
+//! For whom a pass calls Cognigy: with whom it takes turns, and what makes it give up waiting.
+
+use std::sync::Arc;
+
+use kube::ResourceExt as _;
+
+use crate::{
+    api::{CognigyWebhook, ObjectKey},
+    cognigy::{Caller, Lane, Place, Session, Urgency},
+    controller::{context::Context, watches::wish},
+};
+
+/// The caller that a pass over this webhook is. A pass that waited is given up as soon as its object asks for something
+/// else, or its tenant stops being ready or gets another session: the next pass sees the world as it is then.
+pub fn of(
+    webhook: &Arc<CognigyWebhook>,
+    context: &Arc<Context>,
+    session: &Session,
+    urgency: Urgency,
+    place: Place,
+) -> Caller {
+    let (then, context, session) = (webhook.clone(), context.clone(), session.clone());
+    let (key, tenant) = (ObjectKey::of(&**webhook), webhook.tenant_key());
+    let lane = Lane { namespace: key.namespace.clone() };
+    let wanted = move || {
+        !context.stop.is_cancelled()
+            && context.sessions.offers(&tenant, &session)
+            && context.webhooks.get(&key).is_some_and(|now| asks_the_same(&now, &then))
+    };
+    Caller { lane, urgency, place, wanted: Arc::new(wanted) }
+}
+
+/// Whether the object as it is watched now asks for what it asked for when the pass began; the watch may lag behind.
+fn asks_the_same(now: &CognigyWebhook, then: &CognigyWebhook) -> bool {
+    now.uid() == then.uid() && (now.metadata.generation < then.metadata.generation || wish(now) == wish(then))
+}
