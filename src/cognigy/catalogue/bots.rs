@@ -191,7 +191,7 @@ impl Session {
             shelf.arrived(began, &content);
             Ok(content)
         };
-        shelf.shelf.get(fits, fetch).await
+        shelf.shelf.get(&self.caller().place, fits, fetch).await
     }
 
     /// Writes a retry policy, and keeps the shared listing in step. The answer is false where Cognigy says that the webhook

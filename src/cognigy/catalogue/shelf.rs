@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tokio::{sync::Mutex, time::Instant};
 
-use super::super::Error;
+use super::super::{Error, ErrorKind, Place};
 
 /// A listing, and when it was begun: what happened later may not be in it.
 pub(super) struct Listing<T> {
@@ -30,14 +30,16 @@ impl<T> Default for Shelf<T> {
 }
 
 impl<T> Shelf<T> {
-    /// The last listing that `fits` (it is told when it was asked for), or another one (`fetch` is told when it begins).
+    /// The last listing that `fits` (it is told when it was asked for), or another one (`fetch` is told when it begins). Who waits for somebody else's
+    /// listing gives its place back.
     pub async fn get(
         &self,
+        place: &Place,
         fits: impl Fn(&Listing<T>, Instant) -> bool,
         fetch: impl AsyncFnOnce(Instant) -> Result<T, Error>,
     ) -> Result<Arc<Listing<T>>, Error> {
         let asked = Instant::now();
-        let mut last = self.last.lock().await;
+        let mut last = place.free_while(self.last.lock()).await;
         if let Some(listing) = last.listing.as_ref().filter(|listing| fits(listing, asked)) {
             return Ok(Arc::clone(listing));
         }
@@ -52,7 +54,8 @@ impl<T> Shelf<T> {
                 Ok(listing)
             }
             Err(error) => {
-                last.failed = Some((Instant::now(), error.clone()));
+                // That one caller gave up is nobody else's failure.
+                last.failed = (error.kind != ErrorKind::Abandoned).then(|| (Instant::now(), error.clone()));
                 Err(error)
             }
         }
@@ -65,7 +68,7 @@ mod tests {
 
     use futures::future::join_all;
 
-    use super::super::super::{ErrorKind, Route};
+    use super::super::super::Route;
     use super::*;
 
     #[tokio::test]
@@ -75,6 +78,7 @@ mod tests {
         for fails in [true, false] {
             let asked = join_all((0..20).map(|_| {
                 shelf.get(
+                    &Place::default(),
                     |_, _| true,
                     async |_| {
                         tokio::task::yield_now().await;
@@ -93,7 +97,10 @@ mod tests {
     async fn a_listing_that_does_not_fit_is_fetched_again() {
         let shelf = Shelf::<u32>::default();
         for expected in [1, 1, 2] {
-            let got = shelf.get(|listing, _| listing.content >= expected, async |_| Ok(expected)).await.unwrap();
+            let got = shelf
+                .get(&Place::default(), |listing, _| listing.content >= expected, async |_| Ok(expected))
+                .await
+                .unwrap();
             assert_eq!(got.content, expected);
         }
     }

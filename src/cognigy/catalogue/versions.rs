@@ -21,7 +21,7 @@ const AFTER_FAILURE: Duration = Duration::from_mins(1);
 enum Found {
     /// The entity tag of each integration that has one.
     Tags(HashMap<WebhookId, ETag>),
-    /// It has no `_version`, or the installation does not list: true for as long as the session.
+    /// It has no `_version`, or the installation does not list (for us): true for as long as the session.
     Useless,
     /// It has more pages than it was worth for so many objects of ours.
     TooLong {
@@ -131,15 +131,16 @@ impl Session {
         }
         let fits = |listing: &Listing<_>, asked| serves(listing, asked, max_age, own);
         let fetch = async |began| {
-            let found = self.list_versions(worth).await;
+            let found = self.list_versions(worth).await?;
             versions.notes().learned.retain(|_, (at, _)| *at >= began);
             Ok(found.unwrap_or(Found::TooLong { own }))
         };
-        versions.shelf.get(fits, fetch).await.map_or(Told::Nothing, |listing| versions.told(&listing, id, known))
+        let listing = versions.shelf.get(&self.caller().place, fits, fetch).await;
+        listing.map_or(Told::Nothing, |listing| versions.told(&listing, id, known))
     }
 
     /// At most `worth` pages; `None` where that is not all.
-    async fn list_versions(&self, worth: usize) -> Option<Found> {
+    async fn list_versions(&self, worth: usize) -> Result<Option<Found>, Error> {
         let mut tags = HashMap::new();
         let (mut pages, mut useless) = (0, false);
         let walked = self.walk(integrations::listing(), |page| {
@@ -150,12 +151,20 @@ impl Session {
             !useless && pages < worth
         });
         match walked.await {
-            Ok(_) if useless => Some(Found::Useless),
-            Ok(all) => all.value.then_some(Found::Tags(tags)),
-            Err(error) if matches!(error.kind, ErrorKind::NotFound | ErrorKind::NotSupported) => Some(Found::Useless),
+            Ok(_) if useless => Ok(Some(Found::Useless)),
+            Ok(all) => Ok(all.value.then_some(Found::Tags(tags))),
+            Err(error)
+                if matches!(
+                    error.kind,
+                    ErrorKind::NotFound | ErrorKind::NotSupported | ErrorKind::Forbidden { .. }
+                ) =>
+            {
+                Ok(Some(Found::Useless))
+            }
+            Err(error) if error.kind == ErrorKind::Abandoned => Err(error),
             Err(error) => {
                 tracing::debug!(%error, "the integrations cannot be compared from their listing");
-                Some(Found::Failed)
+                Ok(Some(Found::Failed))
             }
         }
     }
