@@ -60,7 +60,7 @@ pub struct Run {
     #[arg(long, env = "COGNIGY_OPERATOR_LEADER_ELECTION_NAMESPACE", value_name = "NAMESPACE", value_parser = namespace)]
     pub leader_election_namespace: Option<String>,
 
-    /// How many resources of one kind are worked on at the same time
+    /// How many resources of one kind are worked on at the same time; those that wait for Cognigy are not counted
     #[arg(
         long,
         env = "COGNIGY_OPERATOR_MAX_CONCURRENT_RECONCILES",

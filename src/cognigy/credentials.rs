@@ -14,7 +14,7 @@ use uuid::Uuid;
 use super::config::check_url;
 use super::gate::Host;
 use super::problem::{Problem, Secrets};
-use super::session::{Inner, REQUEST_ID, failed, paused};
+use super::session::{Inner, REQUEST_ID, failed};
 use super::token::{Grant, NoToken, Token, TokenSource};
 use super::wire::{self, Failure, RawAnswer};
 use super::{Auth, ConfigError, Error, ErrorKind, Hosts, Route, TokenOutcome};
@@ -103,7 +103,7 @@ impl Inner {
     async fn fetch_token(&self, request: HttpRequest, oauth2: &OAuth2) -> Result<Grant, Error> {
         let began = Instant::now();
         if let Some(until) = oauth2.host.paused(began) {
-            return Err(paused(until, Route::Token));
+            return Err(Error::paused(until, Route::Token));
         }
         let outcome = self.exchange_token(request, oauth2).await.map_err(|mut error| {
             error.latency = began.elapsed();

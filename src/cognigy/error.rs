@@ -3,6 +3,8 @@
 use std::fmt;
 use std::time::Duration;
 
+use tokio::time::Instant;
+
 use super::Route;
 
 /// A call that failed, told for the person who reads it.
@@ -115,6 +117,12 @@ impl ErrorKind {
 impl Error {
     pub(super) fn new(kind: ErrorKind, route: Route) -> Self {
         Self { kind, route, latency: Duration::ZERO, detail: None, trace_id: None }
+    }
+
+    /// A call that an earlier 429 holds back.
+    pub(super) fn paused(until: Instant, route: Route) -> Self {
+        let retry_after = until.saturating_duration_since(Instant::now());
+        Self::new(ErrorKind::RateLimited { retry_after, by: Throttle::HostPaused }, route)
     }
 
     pub(super) fn detail(mut self, detail: impl Into<String>) -> Self {

@@ -2,11 +2,13 @@
 
 use std::time::{Duration, SystemTime};
 
-use http::header::{DATE, RETRY_AFTER};
+use http::header::{DATE, LOCATION, RETRY_AFTER};
 use http::{HeaderMap, StatusCode};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::Value;
+use url::Url;
 
+use super::wire::RawAnswer;
 use super::{ErrorKind, Route, Throttle};
 
 /// The longest text that reaches a status, an event or a log, in characters.
@@ -147,6 +149,20 @@ pub(super) fn retry_after(headers: &HeaderMap, now: SystemTime) -> Duration {
         DEFAULT_PAUSE
     };
     pause.clamp(PAUSE.0, PAUSE.1)
+}
+
+/// Where a redirection leads, without what may be secret in it.
+pub(super) fn redirection(raw: &RawAnswer) -> String {
+    let target = raw
+        .headers
+        .get(LOCATION)
+        .and_then(|value| Url::parse(value.to_str().ok()?).ok())
+        .map(|url| format!(" to {}", url.origin().ascii_serialization()))
+        .unwrap_or_default();
+    format!(
+        "the installation redirects{target} (status {}) and redirects are not followed; set the tenant's baseUrl to the final address",
+        raw.status.as_u16()
+    )
 }
 
 #[cfg(test)]

@@ -5,8 +5,9 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::header::{ACCEPT, CONTENT_TYPE, LOCATION};
+use http::header::{ACCEPT, CONTENT_TYPE};
 use http::{HeaderName, HeaderValue, Method, StatusCode};
+use tokio::sync::Semaphore;
 use tokio::time::Instant;
 use tracing::{Instrument as _, Span, field};
 use url::Url;
@@ -24,7 +25,7 @@ use super::token::{NoToken, Token};
 use super::wire::{self, Failure, RawAnswer};
 use super::{
     Answer, CallObserver, Caller, CircuitState, Code, Concurrency, ConfigError, Error, ErrorKind, Hosts, Route,
-    SessionConfig, Throttle, TraceContext,
+    SessionConfig, TraceContext,
 };
 
 /// The longest JSON body that installations take (cognigy-api.md §8).
@@ -52,6 +53,8 @@ pub(super) struct Inner {
     pub(super) secrets: Secrets,
     pub(super) client: reqwest::Client,
     membership: Arc<Membership>,
+    /// Calls to others than Cognigy that are made for this tenant.
+    elsewhere: Semaphore,
     breaker: Breaker,
     refused: Refused,
     pub(super) observer: Arc<dyn CallObserver>,
@@ -71,6 +74,7 @@ impl Session {
         }
         let (credentials, secrets) = Credentials::new(config.auth, hosts)?;
         let client = wire::client(config.ca_pem.as_deref(), config.request_timeout)?;
+        let elsewhere = Semaphore::new(config.max_concurrent_requests.min(Semaphore::MAX_PERMITS));
         let membership = Arc::new(hosts.host(&config.base_url).join(rate, config.max_concurrent_requests));
         let listener = {
             let (tenant, observer) = (config.tenant.clone(), Arc::clone(&observer));
@@ -87,6 +91,7 @@ impl Session {
             caller: Caller::default(),
             inner: Arc::new(Inner {
                 membership,
+                elsewhere,
                 tenant: config.tenant,
                 base_url: config.base_url,
                 timeout: config.request_timeout,
@@ -117,6 +122,17 @@ impl Session {
     /// For whom its calls are made.
     pub fn caller(&self) -> &Caller {
         &self.caller
+    }
+
+    /// Waits for somebody else than Cognigy on the caller's behalf, which holds no place at work either. A session has as many
+    /// of these under way at the same time as calls, and neither takes room from the other.
+    pub async fn meanwhile<T>(&self, wait: impl Future<Output = T>) -> T {
+        let bounded = async {
+            // A closed semaphore bounds nobody any more.
+            let _permit = self.inner.elsewhere.acquire().await;
+            wait.await
+        };
+        self.caller.place.free_while(bounded).await
     }
 
     /// Whether both are clones of one session.
@@ -284,7 +300,7 @@ impl Inner {
             }
             match self.membership.turn(caller, self.timeout).await {
                 Ok(slot) => return Ok(slot),
-                Err(NoTurn::Paused(until)) => return Err(paused(until, route)),
+                Err(NoTurn::Paused(until)) => return Err(Error::paused(until, route)),
                 Err(NoTurn::Unwanted) => return Err(Error::new(ErrorKind::Abandoned, route)),
                 // The circuit opened, and may have closed again.
                 Err(NoTurn::SentAway) => {}
@@ -414,7 +430,7 @@ impl Inner {
                     "Cognigy is in trouble; quote this in a support ticket"
                 );
             }
-            _ if raw.status.is_redirection() => error.detail = Some(redirection(raw)),
+            _ if raw.status.is_redirection() => error.detail = Some(problem::redirection(raw)),
             _ => {}
         }
         error
@@ -431,26 +447,6 @@ impl fmt::Debug for Session {
     }
 }
 
-/// A call that an earlier 429 holds back.
-pub(super) fn paused(until: Instant, route: Route) -> Error {
-    let retry_after = until.saturating_duration_since(Instant::now());
-    Error::new(ErrorKind::RateLimited { retry_after, by: Throttle::HostPaused }, route)
-}
-
 pub(super) fn failed(failure: Failure, route: Route) -> Error {
     Error::new(failure.kind, route).detail(failure.detail)
-}
-
-/// Where a redirection leads, without what may be secret in it.
-fn redirection(raw: &RawAnswer) -> String {
-    let target = raw
-        .headers
-        .get(LOCATION)
-        .and_then(|value| Url::parse(value.to_str().ok()?).ok())
-        .map(|url| format!(" to {}", url.origin().ascii_serialization()))
-        .unwrap_or_default();
-    format!(
-        "the installation redirects{target} (status {}) and redirects are not followed; set the tenant's baseUrl to the final address",
-        raw.status.as_u16()
-    )
 }

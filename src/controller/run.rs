@@ -91,7 +91,7 @@ pub struct Operator {
     pub namespaces: Vec<String>,
     /// The labels of the resources to take care of.
     pub label_selector: Option<String>,
-    /// How many passes of one kind may be under way at the same time.
+    /// How many passes of one kind may be at work at the same time; those that wait for Cognigy are not counted.
     pub max_concurrent_reconciles: u16,
     /// How long passes under way may take to end.
     pub shutdown_grace: Duration,

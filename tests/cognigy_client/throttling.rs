@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use cognigy_operator::cognigy::{Auth, Caller, CircuitState, Code, ErrorKind, Route, Throttle, WebhookId};
+use cognigy_operator::cognigy::{Auth, Caller, CircuitState, Code, ErrorKind, Route, Session, Throttle, WebhookId};
 use cognigy_simulator as simulator;
 use cognigy_simulator::{Fault, RetryAfter, Simulator};
 use futures::StreamExt as _;
@@ -86,7 +86,7 @@ async fn a_429_slows_every_session_of_the_host_down_and_no_other_host() {
     });
     fixture.sim.fault(Fault::on(simulator::Route::ListIntegrations).times(1).retry_after(RetryAfter::Seconds(300)));
     one.probe().await.unwrap_err();
-    assert_eq!([&one, &other, &apart].map(|session| session.requests_per_minute()), [300_000, 300_000, 600_000]);
+    assert_eq!([&one, &other, &apart].map(Session::requests_per_minute), [300_000, 300_000, 600_000]);
     let name = |url: &url::Url| format!("127.0.0.1:{}", url.port().unwrap());
     let mut limits = vec![(name(&fixture.sim.base_url()), 300_000), (name(&elsewhere.base_url()), 600_000)];
     limits.sort();

@@ -1,7 +1,7 @@
 //! One fair gate per installation: who goes first, what a 429 means for everybody, and that waiting holds up nobody else.
 
 use cognigy_operator::api::{CognigyTenant, CognigyWebhook};
-use cognigy_simulator::{Fault, Options, Request, RetryAfter, Route, Simulator};
+use cognigy_simulator::{Answer, Fault, Options, Request, RetryAfter, Route, Simulator, State};
 use control_plane::User;
 use serde_json::{Value, json};
 
@@ -9,12 +9,19 @@ use crate::harness::{World, true_conditions, world, world_without_operator};
 
 /// More than the operator's places at work (16, see the harness).
 const MANY: usize = 100;
+const RATE: &str = "api_rate_limit_per_minute";
 
 /// A tenant for all namespaces with one call under way at a time, which may take long.
 async fn narrow_tenant(world: &World) {
     let limits = json!({"maxConcurrentRequests": 1, "requestTimeoutSeconds": 120});
     world.tenant("production", json!({"limits": limits, "allowedNamespaces": {"from": "All"}})).await;
     world.until_tenant("production", "Connected").await;
+}
+
+/// Whether `/metrics` shows this figure of a host.
+async fn shows(world: &World, name: &str, host: &str, figure: u32) -> bool {
+    let line = format!("cognigy_operator_{name}{{host=\"{host}\"}} {figure}");
+    world.http("/metrics").await.1.lines().any(|shown| shown == line)
 }
 
 /// Another installation, and what a tenant's spec needs to be there.
@@ -123,6 +130,34 @@ async fn a_hanging_tenant_does_not_hold_up_another_one() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn hanging_callbacks_do_not_hold_up_another_tenant() {
+    world(Options::default(), async |world| {
+        for tenant in ["production", "neighbour"] {
+            world.tenant(tenant, json!({})).await;
+            world.until_tenant(tenant, "Connected").await;
+        }
+        let names: Vec<_> = (0..40).map(World::nth).collect();
+        for name in &names {
+            world.callback(name).answer(Answer::hang());
+        }
+        world.webhooks(names.len(), json!({"healthCheck": {"timeoutSeconds": 30}})).await;
+        let checks = |state: &State| names.iter().map(|name| state.callback_requests(name).len()).sum::<usize>();
+        world.until_sim("hanging checks", |state| checks(state) == 16).await;
+        world.webhook("orders", json!({"tenantRef": {"name": "neighbour"}})).await;
+        world.until_reason("orders", "Active").await;
+        assert_eq!(world.sim.look(checks), 16);
+        for name in &names {
+            assert_eq!(
+                world.get(name).await.status.unwrap().health,
+                None,
+                "its check still hangs, or waits for its turn"
+            );
+        }
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_429_of_one_tenant_pauses_and_slows_all_of_its_host_and_both_are_shown() {
     world(Options::default(), async |world| {
         let (other, there) = elsewhere(world).await;
@@ -133,9 +168,8 @@ async fn a_429_of_one_tenant_pauses_and_slows_all_of_its_host_and_both_are_shown
         world.tenant("elsewhere", there).await;
         world.until_tenant("elsewhere", "Connected").await;
         let host = |sim: &Simulator| format!("127.0.0.1:{}", sim.https_base_url().unwrap().port().unwrap());
-        let figure = |name: &str, host: &str| format!("cognigy_operator_{name}{{host=\"{host}\"}}");
-        let rate = figure("api_rate_limit_per_minute", &host(&world.sim));
-        world.eventually("the configured rate", async || world.metric(&rate).await == 60_000.0).await;
+        let (here, there) = (host(&world.sim), host(&other));
+        world.eventually("the configured rate", async || shows(world, RATE, &here, 60_000).await).await;
 
         world.fault(Fault::on(Route::CreateIntegration).times(1).retry_after(RetryAfter::Seconds(300)));
         world.webhook("orders", plain(&world.namespace)).await;
@@ -152,10 +186,9 @@ async fn a_429_of_one_tenant_pauses_and_slows_all_of_its_host_and_both_are_shown
         world.until_reason("apart", "Active").await;
         assert_eq!(world.requests().len(), sent, "nothing is sent during the pause");
 
-        world.eventually("half the rate", async || world.metric(&rate).await == 30_000.0).await;
-        assert_eq!(world.metric(&figure("api_throttled_total", &host(&world.sim))).await, 1.0);
-        let other_rate = figure("api_rate_limit_per_minute", &host(&other));
-        assert_eq!(world.metric(&other_rate).await, 60_000.0);
+        world.eventually("half the rate", async || shows(world, RATE, &here, 30_000).await).await;
+        assert!(shows(world, "api_throttled_total", &here, 1).await);
+        assert!(shows(world, RATE, &there, 60_000).await);
         for (tenant, rate) in [("production", 30_000), ("neighbour", 30_000), ("elsewhere", 60_000)] {
             world
                 .until(tenant, |tenant: &CognigyTenant| {

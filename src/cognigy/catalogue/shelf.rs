@@ -74,11 +74,11 @@ mod tests {
     #[tokio::test]
     async fn those_who_ask_together_share_one_listing_and_one_failure() {
         let shelf = Shelf::<u32>::default();
-        let fetched = AtomicU32::new(0);
+        let (fetched, place) = (AtomicU32::new(0), Place::default());
         for fails in [true, false] {
             let asked = join_all((0..20).map(|_| {
                 shelf.get(
-                    &Place::default(),
+                    &place,
                     |_, _| true,
                     async |_| {
                         tokio::task::yield_now().await;

@@ -192,17 +192,14 @@ impl Host {
     /// A 429: the gate closes, and the rate falls. A longer pause is never shortened.
     pub fn throttled(&self, now: Instant, until: Instant) {
         let mut state = locked(&self.state);
-        match state.paused(now) {
-            Some(known) => {
-                state.closed_until = Some(known.max(until));
-                state.learned.prolonged(until);
-            }
-            None => {
-                state.closed_until = Some(until);
-                state.learned.advance(now);
-                state.learned.throttled(until);
-                self.retuned.notify_one();
-            }
+        if let Some(known) = state.paused(now) {
+            state.closed_until = Some(known.max(until));
+            state.learned.prolonged(until);
+        } else {
+            state.closed_until = Some(until);
+            state.learned.advance(now);
+            state.learned.throttled(until);
+            self.retuned.notify_one();
         }
     }
 
@@ -263,9 +260,8 @@ impl Membership {
                 locked(&self.host.state).queue.retain(|waiter| !waiter.turn.is_closed());
                 return Err(NoTurn::Unwanted);
             }
-            match waited {
-                Ok(slot) => return slot.map_err(|_| NoTurn::SentAway),
-                Err(_) => {}
+            if let Ok(slot) = waited {
+                return slot.map_err(|_| NoTurn::SentAway);
             }
         }
     }

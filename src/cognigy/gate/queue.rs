@@ -160,7 +160,7 @@ mod tests {
     fn endless_changes_cannot_starve_a_resync() {
         let mut queue = Queue::default();
         queue.push(&lane("quiet"), Urgency::Resync, "resync");
-        let turns = (1..).find(|_| {
+        let turns = (1..=1000).find(|_| {
             queue.push(&lane("busy"), Urgency::Change, "change");
             queue.push(&lane("busy"), Urgency::Deletion, "deletion");
             queue.take(|_| true) == Some("resync")

@@ -98,7 +98,7 @@ mod tests {
         learned.throttled(opens);
         learned.advance(opens + Duration::from_secs(59));
         assert_eq!(figure(&learned), 90, "a pause is no quiet minute");
-        learned.advance(opens + Duration::from_secs(60));
+        learned.advance(opens + QUIET);
         assert_eq!(figure(&learned), 108);
         learned.advance(opens + Duration::from_mins(4));
         assert_eq!(figure(&learned), 162);

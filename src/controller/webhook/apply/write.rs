@@ -49,7 +49,8 @@ impl Pass<'_> {
     pub(super) async fn check_health(&mut self) -> Result<(), Failure> {
         let Some(wish) = self.wish else { return Ok(()) };
         let wished = self.wished(Status::Inactive).await?;
-        match health::check(self.context, &self.object, wish, &wished, &mut self.book.status.health).await? {
+        let check = Box::pin(health::check(self.context, &self.object, wish, &wished, &mut self.book.status.health));
+        match self.session.meanwhile(check).await? {
             Checked { passing: true, note, latency, .. } => {
                 self.world.health = Health::Passing;
                 self.tell(EventReason::HealthCheckPassed, note, Some(latency));
