@@ -94,7 +94,7 @@ fn yaml_files(folder: &Path) -> Result<Vec<PathBuf>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::scenario::{CONTESTED, LUCKY, UNHEALTHY};
+    use crate::scenario::{CONTESTED, IMPORTED, LUCKY, UNHEALTHY};
 
     fn localised(mut object: Value) -> Value {
         let base = Url::parse("https://127.0.0.1:1/new").unwrap();
@@ -141,6 +141,6 @@ mod tests {
             .map(|file| serde_saphyr::from_str::<Value>(&fs::read_to_string(file).unwrap()).unwrap());
         let webhooks = objects.filter(|object| object["kind"] == "CognigyWebhook");
         let names: Vec<_> = webhooks.map(|object| object["metadata"]["name"].as_str().unwrap().to_owned()).collect();
-        assert_eq!(names, [LUCKY, UNHEALTHY, CONTESTED]);
+        assert_eq!(names, [LUCKY, UNHEALTHY, CONTESTED, IMPORTED]);
     }
 }

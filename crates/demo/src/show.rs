@@ -14,7 +14,7 @@ use crate::{
     metrics,
     objects::{self, Object},
     operator::Operator,
-    scenario::{self, CONTESTED, FAILED_CHECKS, FOREIGN_FIELD, FOREIGN_VALUE, LUCKY, UNHEALTHY},
+    scenario::{self, CONTESTED, FAILED_CHECKS, FOREIGN_FIELD, FOREIGN_VALUE, IMPORTED, LUCKY, UNHEALTHY},
     screen::{Screen, Style, cell, plain},
 };
 
@@ -56,12 +56,25 @@ pub(crate) async fn show(
     let ready = are_ready(&objects, examples.len());
     *verdict = Some(if ready { Verdict::Ready } else { Verdict::NotReady });
     conclude(&objects, &simulator, begin.elapsed(), screen);
+    let calls = calls::table(&simulator);
+    if ready {
+        let patch = r#"{"spec":{"version":2}}"#;
+        screen.heading(&format!(
+            "kubectl patch cwh {LUCKY} --type=merge -p '{patch}'   (a new version, beside the one that serves)"
+        ));
+        cluster.kubectl(["patch", "cwh", LUCKY, "-n", NAMESPACE, "--type=merge", "-p", patch]).run().await?;
+        let objects = follow(cluster, operator, examples.len(), begin, screen).await?;
+        if !are_ready(&objects, examples.len()) {
+            *verdict = Some(Verdict::NotReady);
+        }
+        switched(&simulator, screen);
+    }
 
     screen.heading("What happened: the events of the namespace, in seconds since kubectl apply");
     let news = time_line.news(cluster).await?;
     screen.table(&time_line.rows(&news));
-    screen.heading("What it cost: calls that Cognigy counted for each webhook");
-    screen.table(&calls::table(&simulator));
+    screen.heading("What it cost: calls that Cognigy counted for each webhook until it was live");
+    screen.table(&calls);
     screen.heading(&format!("What the operator measured: {}", operator.metrics_url()));
     screen.table(&metrics::table(&operator.metrics().await?));
     if args.once {
@@ -119,6 +132,7 @@ fn announce(screen: &mut Screen) {
     screen.table(&[
         story(LUCKY, "is to go live: registered, given its retry policy, checked, activated".into()),
         story(UNHEALTHY, format!("has an endpoint that answers 503 to the first {FAILED_CHECKS} health checks")),
+        story(IMPORTED, "is there already: somebody made it for a bot; only its retry policy is managed".into()),
         story(CONTESTED, "is changed by somebody else while its retry policy is being written: a 409".into()),
     ]);
 }
@@ -180,6 +194,15 @@ fn conclude(objects: &[Object], simulator: &Handle, elapsed: Duration, screen: &
             "What somebody else wrote into {CONTESTED} meanwhile ({FOREIGN_FIELD}: {FOREIGN_VALUE}) was kept."
         ));
     }
+}
+
+/// What Cognigy saw of the roll-out.
+fn switched(simulator: &Handle, screen: &mut Screen) {
+    let interruptions = simulator.interruptions(LUCKY).len();
+    let versions = simulator.active_versions(LUCKY);
+    screen.line(format_args!(
+        "\nActive in Cognigy now: version {versions:?}; moments without an active version on the way: {interruptions}."
+    ));
 }
 
 /// How to look around while everything is up.

@@ -30,13 +30,15 @@ use crate::{
         error::{Class, Disposition, Failure},
         pass::PassError,
         status::{has_reason, is_ready},
-        tell,
+        tell, tenant,
     },
     retry::Jitter,
 };
 
 /// How long after a change in Kubernetes' own trouble, or where nothing else says when.
 const SOON: Duration = Duration::from_millis(200);
+/// When to look again where the tenant does not ask for the pass before, as it does once it has another session.
+const SCOPES: Duration = Duration::from_secs(5);
 
 /// What a pass that reached Cognigy leaves for the report.
 pub struct Left {
@@ -185,6 +187,11 @@ impl<'a> Report<'a> {
             // As after a crash at this point: the next pass goes on from what is there.
             return Ok(Action::requeue(SOON));
         }
+        if disposition.reason == Reason::Forbidden && self.asks_for_more() {
+            // No verdict: the tenant is about to fetch a token with the scopes that its webhooks need by now.
+            self.context.triggers.tenant(self.webhook.tenant_key());
+            return Ok(Action::requeue(SCOPES));
+        }
         let mut draft = draft.or_else(|| self.webhook.status.clone()).unwrap_or_default();
         let message = failure.message();
         let (verdict, wait) = self.next_try(&disposition, message, &mut draft);
@@ -202,6 +209,17 @@ impl<'a> Report<'a> {
         self.blame(&disposition, failure);
         let tenant = self.context.tenants.get(&self.webhook.tenant_key());
         Action::requeue(until_resync(self.webhook, tenant.as_deref()))
+    }
+
+    /// Whether the session that the pass was made with is not the one that the tenant and its webhooks ask for by now: a
+    /// webhook that needs other scopes may have come after it was made.
+    fn asks_for_more(&self) -> bool {
+        let key = self.webhook.tenant_key();
+        let (Some(used), Some(tenant)) = (&self.session, self.context.tenants.get(&key)) else { return false };
+        self.context.sessions.get(&key).is_some_and(|connection| {
+            let replaced = connection.session.as_ref().is_some_and(|session| !session.is(used));
+            replaced || connection.fingerprint != tenant::observe::fingerprint(&tenant, self.context)
+        })
     }
 
     /// The tenant is to show it, and one probe to decide.
