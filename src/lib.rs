@@ -1,4 +1,28 @@
-//! The operator as a library: see `docs/design.md`.
+//! A Kubernetes operator that keeps the webhooks of Cognigy installations as custom resources say.
+//!
+//! Users write three kinds ([`api`]). A *tenant* is a connection to one installation, a *retry policy* an intent, a
+//! *webhook* a registration that refers to both:
+//!
+//! ```text
+//!  CognigyTenant ◄── tenantRef ── CognigyWebhook ── retryPolicyRef ──► RetryPolicy
+//!     │ Secret                       │ Secrets (headersFrom)
+//! ```
+//!
+//! Watches fill stores and an index; a change asks for a pass over the objects that it concerns, and only those. A pass
+//! *observes* (Kubernetes; nothing outside is asked), asks a pure step function what comes *next*, *applies* that one step,
+//! folds its outcome into what it knows and asks again, and at the end *reports* once: one status, its events, and when to
+//! look again ([`controller`], and in it [`controller::webhook::plan`], where all rules of order stand):
+//!
+//! ```text
+//!  watches ─► index ─► queue ─► observe ─► plan ─► apply ─► report ─► status, events, audit lines, metrics
+//!                                            ▲        │ one step
+//!                                            └────────┘
+//!                                        cognigy (the API)   probe (callback health checks)
+//! ```
+//!
+//! Arrows go one way: [`api`] and [`retry`] know nobody; [`cognigy`] and [`probe`] know no Kubernetes; [`controller`] knows
+//! all, and nobody knows it. What can go wrong stands in one table, from which conditions, events and the next try follow.
+//! The contracts are `docs/resources.md` (with users) and `docs/cognigy-api.md` (with Cognigy); `docs/design.md` says why.
 
 pub mod api;
 pub mod args;

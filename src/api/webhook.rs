@@ -269,7 +269,7 @@ pub struct HealthCheck {
 }
 
 /// A webhook that exists in Cognigy: `{webhookId}`, `{botId, webhookId}` or `{botId, name}`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(validation = Rule::new("has(self.webhookId) != has(self.name)")
     .message("existing must have exactly one of webhookId and name: give {webhookId}, {botId, webhookId} or {botId, name}"))]

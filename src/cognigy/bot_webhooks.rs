@@ -1,6 +1,6 @@
 //! A bot's webhooks and the window form of their retry policies (cognigy-api.md §3).
 
-use http::{HeaderName, Method};
+use http::{HeaderName, Method, StatusCode};
 use serde_json::json;
 
 use super::call::Call;
@@ -17,20 +17,26 @@ impl Session {
         self.collect(call, |item| BotWebhook::read(&item)).await
     }
 
-    /// Writes the retry policy of a bot's webhook. [`super::ErrorKind::Conflict`]: locked by another process, or the key was
-    /// used with another policy.
+    /// Writes the retry policy of a bot's webhook; the answer is the policy that it has then, where Cognigy tells it.
+    /// [`super::ErrorKind::Conflict`]: locked by another process, or the key was used with another policy.
     pub async fn patch_bot_webhook(
         &self,
         bot: &BotId,
         id: &WebhookId,
         policy: &WindowPolicy,
         key: &IdempotencyKey,
-    ) -> Result<Answer<()>, Error> {
+    ) -> Result<Answer<Option<WindowPolicy>>, Error> {
         let mut path = of(bot);
         path.push(id.as_str());
         let call = Call::new(Route::PatchBotWebhook, Method::PATCH, path)
             .header(HeaderName::from_static("idempotency-key"), key.as_str())
             .json(&json!({ "retryPolicy": policy }));
-        self.send(call, |_| Ok(())).await
+        self.send(call, |reply| {
+            // What is only accepted (202) may not be done yet.
+            let done = reply.status != StatusCode::ACCEPTED;
+            let shown = reply.body().filter(|_| done).and_then(|body| BotWebhook::read(body).ok());
+            Ok(shown.and_then(|shown| shown.retry_policy))
+        })
+        .await
     }
 }

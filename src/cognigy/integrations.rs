@@ -37,6 +37,11 @@ pub enum Deletion {
 
 const PATH: [&str; 3] = ["api", "v1", "integrations"];
 
+/// The listing of all registrations.
+pub(super) fn listing() -> Call<'static> {
+    Call::new(Route::ListIntegrations, Method::GET, PATH.to_vec())
+}
+
 fn of(id: &WebhookId) -> Vec<&str> {
     let mut path = PATH.to_vec();
     path.push(id.as_str());
@@ -132,7 +137,9 @@ impl Session {
         let call = Call::new(Route::UpdateIntegration, Method::PUT, of(id))
             .secrets(registration.secrets())
             .json(&registration.body());
-        self.send(call, read_optional).await
+        let answer = self.send(call, read_optional).await?;
+        self.learn_version(id, answer.etag.as_ref());
+        Ok(answer)
     }
 
     /// Reads a registration. [`ErrorKind::NotSupported`] (and, where the route itself is missing, `NotFound`): read the
@@ -144,8 +151,7 @@ impl Session {
 
     /// All registrations, page by page.
     pub async fn list_integrations(&self) -> Result<Answer<Vec<Integration>>, Error> {
-        let call = Call::new(Route::ListIntegrations, Method::GET, PATH.to_vec());
-        self.collect(call, |item| Integration::read(&item, None)).await
+        self.collect(listing(), |item| Integration::read(&item, None)).await
     }
 
     /// The registration with this name and version, through the listing.

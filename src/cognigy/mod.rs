@@ -1,6 +1,8 @@
 //! The outside API: everything that is said to Cognigy, and nothing about Kubernetes.
 //!
 //! ```text
+//!               catalogue/                           one listing serves many objects
+//!                   |
 //!  integrations.rs  webhooks.rs  bot_webhooks.rs     what is asked (one method per route)
 //!              \         |         /
 //!               session.rs                           the one place that sends
@@ -14,6 +16,7 @@ mod answer;
 mod bot_webhooks;
 mod breaker;
 mod call;
+mod catalogue;
 mod config;
 mod credentials;
 mod crypto;
@@ -37,6 +40,7 @@ mod wire;
 
 pub use answer::Answer;
 pub use breaker::CircuitState;
+pub use catalogue::{BotWebhookRef, Freshness, Held, Listed, ListedBotWebhook};
 pub use config::{Auth, BreakerConfig, ClientAuthentication, Concurrency, ConfigError, SessionConfig, Surface};
 pub use crypto::install_crypto_provider;
 pub use error::{Error, ErrorKind, Throttle};

@@ -121,6 +121,8 @@ pub struct BotWebhook {
     pub url: Option<String>,
     /// The policy where the listing shows it in the documented form.
     pub retry_policy: Option<WindowPolicy>,
+    /// Whether the listing shows a policy, in whatever form.
+    pub shows_policy: bool,
 }
 
 impl Webhook {
@@ -258,7 +260,14 @@ impl BotWebhook {
     pub(super) fn read(document: &Value) -> Result<Self, String> {
         let (id, fields) = identified(document)?;
         let text = |name: &str| fields.get(name).and_then(Value::as_str).map(str::to_owned);
-        Ok(Self { id, name: text("name"), url: text("url"), retry_policy: known(fields.get(RETRY_POLICY)) })
+        let policy = fields.get(RETRY_POLICY).filter(|value| !value.is_null());
+        Ok(Self {
+            id,
+            name: text("name"),
+            url: text("url"),
+            retry_policy: known(policy),
+            shows_policy: policy.is_some(),
+        })
     }
 }
 

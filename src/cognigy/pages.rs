@@ -72,7 +72,27 @@ impl Session {
         call: Call<'_>,
         read: impl Fn(Value) -> Result<T, String>,
     ) -> Result<Answer<Vec<T>>, Error> {
-        let mut items = Vec::new();
+        let (mut items, route) = (Vec::new(), call.route);
+        let walked = self
+            .walk(call, |page| {
+                for item in page {
+                    match read(item) {
+                        Ok(item) => items.push(item),
+                        Err(why) => tracing::debug!(route = route.as_str(), why, "item left out of a listing"),
+                    }
+                }
+                true
+            })
+            .await?;
+        Ok(walked.map(|_| items))
+    }
+
+    /// Reads page after page for as long as `each` says; the answer tells whether that was to the end.
+    pub(super) async fn walk(
+        &self,
+        call: Call<'_>,
+        mut each: impl FnMut(Vec<Value>) -> bool,
+    ) -> Result<Answer<bool>, Error> {
         let mut seen = HashSet::new();
         let mut cursor: Option<String> = None;
         let mut latency = Duration::ZERO;
@@ -83,16 +103,10 @@ impl Session {
             }
             let page = self.send(page_call, |reply| Page::read(reply.required_body()?.clone())).await?;
             latency += page.latency;
-            for item in page.value.items {
-                match read(item) {
-                    Ok(item) => items.push(item),
-                    Err(why) => {
-                        tracing::debug!(route = call.route.as_str(), why, "item left out of a listing");
-                    }
-                }
-            }
-            let Some(next) = page.value.next else {
-                return Ok(Answer { value: items, etag: None, latency, trace_id: page.trace_id });
+            let goes_on = each(page.value.items);
+            let (true, Some(next)) = (goes_on, page.value.next.as_ref()) else {
+                let ended = page.value.next.is_none();
+                return Ok(Answer { value: ended, etag: None, latency, trace_id: page.trace_id });
             };
             if seen.len() == MAX_PAGES || !seen.insert(next.clone()) {
                 let mut error = Error::new(ErrorKind::Server { status: 200 }, call.route)
@@ -101,7 +115,7 @@ impl Session {
                 error.trace_id = page.trace_id;
                 return Err(error);
             }
-            cursor = Some(next);
+            cursor = Some(next.clone());
         }
     }
 }

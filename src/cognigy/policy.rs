@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::WebhookId;
+use crate::retry::{Intervals, Strategy, Window};
 
 /// A retry policy as Cognigy holds it.
 #[derive(Clone, Debug, PartialEq)]
@@ -38,9 +39,9 @@ pub enum BackoffType {
     Exponential,
 }
 
-/// The window form of a retry policy (cognigy-api.md §3).
+/// The window form of a retry policy (cognigy-api.md §3). What a listing leaves out has Cognigy's own default.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", default)]
 pub struct WindowPolicy {
     /// Whether deliveries are repeated at all.
     pub enabled: bool,
@@ -54,6 +55,49 @@ pub struct WindowPolicy {
     pub max_delay_ms: i64,
     /// Nothing is repeated later than this after the first try; ≤ 86400.
     pub max_retry_window_seconds: i64,
+}
+
+impl Default for WindowPolicy {
+    /// Cognigy's own.
+    fn default() -> Self {
+        Self {
+            enabled: true,
+            max_attempts: 3,
+            backoff_strategy: BackoffStrategy::Exponential,
+            base_delay_ms: 1000,
+            max_delay_ms: 30_000,
+            max_retry_window_seconds: 3600,
+        }
+    }
+}
+
+impl From<&Window> for WindowPolicy {
+    fn from(window: &Window) -> Self {
+        Self {
+            enabled: true,
+            max_attempts: window.max_attempts,
+            backoff_strategy: match window.strategy {
+                Strategy::Exponential => BackoffStrategy::Exponential,
+                Strategy::Linear => BackoffStrategy::Linear,
+            },
+            base_delay_ms: window.base_delay_ms,
+            max_delay_ms: window.max_delay_ms,
+            max_retry_window_seconds: window.max_retry_window_seconds.into(),
+        }
+    }
+}
+
+impl IntervalPolicy {
+    /// The interval form of a policy, for this webhook.
+    pub fn new(webhook_id: WebhookId, intervals: &Intervals) -> Self {
+        Self {
+            webhook_id,
+            max_retries: intervals.max_retries,
+            backoff_type: BackoffType::Exponential,
+            intervals_ms: intervals.intervals_ms.clone(),
+            failure_threshold_percent: intervals.failure_threshold_percent.into(),
+        }
+    }
 }
 
 /// How the delay of the window form grows.

@@ -15,6 +15,7 @@ use uuid::Uuid;
 
 use super::breaker::Breaker;
 use super::call::{self, Call, Reply};
+use super::catalogue::Catalogue;
 use super::config::check_url;
 use super::credentials::{Authentication, Credentials};
 use super::gate::{Host, Membership, NoTurn, Rate, Slot};
@@ -57,6 +58,7 @@ pub(super) struct Inner {
     breaker: Breaker,
     refused: Refused,
     pub(super) observer: Arc<dyn CallObserver>,
+    catalogue: Catalogue,
 }
 
 impl Session {
@@ -100,6 +102,7 @@ impl Session {
                 breaker: Breaker::new(config.breaker, listener),
                 refused: Refused::default(),
                 observer,
+                catalogue: Catalogue::default(),
             }),
         })
     }
@@ -172,6 +175,10 @@ impl Session {
 
     pub(super) fn concurrency(&self) -> Concurrency {
         self.inner.concurrency
+    }
+
+    pub(super) fn catalogue(&self) -> &Catalogue {
+        &self.inner.catalogue
     }
 
     pub(super) fn observe_conflict(&self) {
@@ -321,7 +328,7 @@ impl Inner {
         };
         let latency = began.elapsed();
         let (code, result) = match sent {
-            Err(failure) => (failure.code, Err(failed(failure, call.route))),
+            Err(failure) => (failure.code, Err(failure.of_route(call.route))),
             Ok(raw) => {
                 let code = Code::Status(raw.status.as_u16());
                 let unchanged = raw.status == StatusCode::NOT_MODIFIED && call.is_conditional_read();
@@ -438,8 +445,4 @@ impl fmt::Debug for Session {
             .field("circuit", &self.circuit())
             .finish_non_exhaustive()
     }
-}
-
-pub(super) fn failed(failure: Failure, route: Route) -> Error {
-    Error::new(failure.kind, route).detail(failure.detail)
 }

@@ -50,6 +50,7 @@ impl Session {
         if answer.value == Read::NotModified && answer.etag.is_none() {
             answer.etag = known.cloned();
         }
+        self.learn_version(id, answer.etag.as_ref());
         Ok(answer)
     }
 
@@ -75,7 +76,11 @@ impl Session {
     ) -> Result<Answer<()>, Error> {
         let call = Call::new(Route::PutWebhook, Method::PUT, of(id)).secrets(webhook.secrets()).json(&webhook.body());
         match &precondition.0 {
-            Basis::Tag(tag) => self.send(call.header(IF_MATCH, tag.as_str()), |_| Ok(())).await,
+            Basis::Tag(tag) => {
+                let answer = self.send(call.header(IF_MATCH, tag.as_str()), |_| Ok(())).await?;
+                self.learn_version(id, answer.etag.as_ref());
+                Ok(answer)
+            }
             Basis::LastChanged(then) => {
                 let now = self.get_webhook(id, None).await?;
                 let unchanged = matches!(&now.value, Read::Found(w) if w.last_changed() == Some(then));

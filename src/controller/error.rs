@@ -8,7 +8,7 @@ use thiserror::Error;
 use crate::{
     api::{EventReason, Reason},
     cluster::secret::SecretError,
-    cognigy::{self, ErrorKind, Route},
+    cognigy::{self, BotId, ErrorKind, Route, WebhookId},
     probe::Refusal,
     retry::Unsupported,
 };
@@ -41,7 +41,7 @@ pub enum Failure {
     },
     /// A Secret or `ConfigMap`, or a key of it, is missing or unusable.
     #[error(transparent)]
-    Source(#[from] SecretError),
+    Source(SecretError),
     /// `spec.retryPolicyRef` names no object.
     #[error("retry policy {0} does not exist in the webhook's namespace; create it or correct spec.retryPolicyRef")]
     RetryPolicyNotFound(String),
@@ -79,6 +79,12 @@ pub enum Failure {
         /// Its idempotency key, `name:version`.
         key: String,
     },
+    /// The namespace is on its way out: nothing is created in it any more.
+    #[error("namespace {0} is being deleted: nothing is registered any more")]
+    NamespaceTerminating(String),
+    /// `spec.existing` names no webhook, or not one only.
+    #[error("{0}; it is looked for again at least every minute")]
+    WebhookNotFound(NotFound),
     /// The spec asks for something that cannot be done.
     #[error("{0}")]
     InvalidSpec(String),
@@ -93,6 +99,66 @@ pub enum Failure {
     /// A call to Kubernetes failed.
     #[error("Kubernetes: {0}")]
     Kubernetes(#[from] kube::Error),
+}
+
+impl From<SecretError> for Failure {
+    fn from(error: SecretError) -> Self {
+        match error {
+            // Not the reference's fault: the API server could not be asked.
+            SecretError::Kube { cause, .. } => Self::Kubernetes(*cause),
+            other => Self::Source(other),
+        }
+    }
+}
+
+/// Which webhook was not found, or why it cannot be told which is meant.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum NotFound {
+    /// By its id.
+    #[error("Cognigy has no webhook {0}; create it there or correct spec.existing.webhookId")]
+    Webhook(WebhookId),
+    /// By its id within its bot.
+    #[error("bot {bot} has no webhook {id}; create it in Cognigy or correct spec.existing")]
+    BotWebhook {
+        /// The bot.
+        bot: BotId,
+        /// The webhook.
+        id: WebhookId,
+    },
+    /// By its name.
+    #[error("bot {bot} has no webhook with the name {name:?}; create it in Cognigy or correct spec.existing")]
+    Named {
+        /// The bot.
+        bot: BotId,
+        /// The name.
+        name: String,
+    },
+    /// Several carry the name (cognigy-api.md §3).
+    #[error("bot {bot} has {} webhooks with the name {name:?}: {}; name one of them in spec.existing.webhookId", .ids.len(), list(.ids))]
+    Several {
+        /// The bot.
+        bot: BotId,
+        /// The name.
+        name: String,
+        /// Their ids.
+        ids: Vec<WebhookId>,
+    },
+    /// Nothing more is known.
+    #[error("the webhook of spec.existing was not found")]
+    Unknown,
+}
+
+/// How soon a webhook that was not found is looked for again; with its jitter and the age of the listing that it is looked
+/// for in less than a minute.
+pub const LOOK_AGAIN: Duration = Duration::from_secs(32);
+
+/// How many ids a message names.
+const NAMED: usize = 10;
+
+fn list(ids: &[WebhookId]) -> String {
+    let named: Vec<&str> = ids.iter().take(NAMED).map(WebhookId::as_str).collect();
+    let more = if ids.len() > NAMED { " …" } else { "" };
+    format!("{}{more}", named.join(", "))
 }
 
 /// Whose failure it is, and so what happens next.
@@ -149,6 +215,11 @@ impl Failure {
             Self::HealthCheckFailed(_) => of(Reason::HealthCheckFailed, None, Class::Waiting),
             Self::NameConflict { .. } => of(Reason::NameConflict, Some(EventReason::NameConflict), Class::User),
             Self::AlreadyExists { .. } => of(Reason::AlreadyExists, Some(EventReason::AlreadyExists), Class::User),
+            Self::NamespaceTerminating(_) => of(Reason::Deleting, None, Class::Waiting),
+            Self::WebhookNotFound(_) => Disposition {
+                retry_after: Some(LOOK_AGAIN),
+                ..of(Reason::WebhookNotFound, Some(EventReason::WebhookNotFound), Class::Waiting)
+            },
             Self::InvalidSpec(_) => of(Reason::InvalidSpec, Some(EventReason::InvalidSpec), Class::User),
             // Refused scopes are the tenant's credentials, not one webhook's call.
             Self::Api(error) if error.route == Route::Token && matches!(error.kind, ErrorKind::Forbidden { .. }) => {

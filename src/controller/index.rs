@@ -165,6 +165,16 @@ impl Index {
         self.lock().by_tenant.get(tenant).cloned().unwrap_or_default()
     }
 
+    /// How many webhooks of a tenant are under optimistic locking (cognigy-api.md §4), and so may be in the listing of
+    /// integrations.
+    pub fn registered_webhooks_of_tenant(&self, tenant: &ObjectKey) -> usize {
+        let inner = self.lock();
+        let webhooks = inner.by_tenant.get(tenant).into_iter().flatten();
+        webhooks
+            .filter(|key| inner.uses.get(*key).is_some_and(|uses| uses.surfaces.contains(&Surface::Webhooks)))
+            .count()
+    }
+
     /// The webhooks that use a policy.
     pub fn webhooks_of_policy(&self, policy: &ObjectKey) -> BTreeSet<ObjectKey> {
         self.lock().by_policy.get(policy).cloned().unwrap_or_default()

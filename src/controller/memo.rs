@@ -24,6 +24,8 @@ pub struct Memo {
     pub matching: Option<String>,
     /// Where Cognigy was when the outside was last compared: a tenant that moves is compared at once.
     pub base_url: Option<Url>,
+    /// Makes the idempotency key of a bot webhook's policy that is written again another one, until that write went through.
+    pub salt: Option<u64>,
     /// When the outside is to be compared again.
     pub next_sync: Option<Instant>,
     /// Failing health checks before activation.

@@ -37,6 +37,9 @@ pub struct Connection {
     pub fingerprint: String,
     /// The way to send; `None` while the tenant cannot even be read (a missing Secret).
     pub session: Option<Session>,
+    /// The session that worked until its Secret or `ConfigMap` vanished: only for what is being deleted, since a namespace
+    /// loses its objects in any order.
+    pub farewell: Option<Session>,
     /// Whether calls may be sent.
     pub state: State,
     /// When a connection that is not ready is to be probed again.
@@ -70,9 +73,13 @@ impl Sessions {
     }
 
     /// A webhook found out that the tenant cannot be used. Says whether that is news: the tenant should then be probed.
-    pub fn report(&self, tenant: &ObjectKey, reason: Reason, message: String) -> bool {
+    /// What a session says that has been replaced meanwhile is no news.
+    pub fn report(&self, tenant: &ObjectKey, session: &Session, reason: Reason, message: String) -> bool {
         match self.lock().get_mut(tenant) {
-            Some(connection) if connection.state == State::Ready => {
+            Some(connection)
+                if connection.state == State::Ready
+                    && connection.session.as_ref().is_some_and(|current| current.is(session)) =>
+            {
                 connection.state = State::NotReady { reason, message };
                 connection.next_probe = None;
                 true
@@ -89,10 +96,12 @@ impl Sessions {
         self.lock().iter().filter_map(with_session).collect()
     }
 
-    /// Whether calls may still be sent on this session: the tenant is ready, and has no other one by now.
+    /// Whether calls may still be sent on this session: the tenant is ready, and has no other one by now; or it is the one
+    /// that is left for what is being deleted.
     pub fn offers(&self, tenant: &ObjectKey, session: &Session) -> bool {
+        let is = |known: &Option<Session>| known.as_ref().is_some_and(|known| known.is(session));
         self.lock().get(tenant).is_some_and(|connection| {
-            connection.state == State::Ready && connection.session.as_ref().is_some_and(|known| known.is(session))
+            is(&connection.farewell) || (connection.state == State::Ready && is(&connection.session))
         })
     }
 

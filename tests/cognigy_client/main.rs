@@ -4,6 +4,7 @@
 
 mod authentication;
 mod bot_webhooks;
+mod catalogue;
 mod errors;
 mod fixture;
 mod integrations;

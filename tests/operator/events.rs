@@ -119,6 +119,7 @@ impl World {
             "rules": [
                 {"apiGroups": ["cognigy.io"], "resources": ["*"], "verbs": ["get", "list", "watch", "patch", "update"]},
                 {"apiGroups": [""], "resources": ["secrets", "configmaps"], "verbs": ["get", "list", "watch"]},
+                {"apiGroups": [""], "resources": ["namespaces"], "verbs": ["get"]},
             ],
         }))
         .unwrap();

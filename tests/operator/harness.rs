@@ -9,7 +9,7 @@ use std::{
 };
 
 use cognigy_operator::{
-    api::{self, CognigyTenant, CognigyWebhook, RetryPolicy, kstatus_violations},
+    api::{self, CognigyTenant, CognigyWebhook, RECONCILE_REQUESTED_ANNOTATION, RetryPolicy, kstatus_violations},
     cluster::{audit::AuditSink, crds},
     cognigy::install_crypto_provider,
     controller::{Operator, Settings},
@@ -322,6 +322,15 @@ impl World {
     pub async fn annotate(&self, name: &str, annotation: &str, value: &str) {
         let patch = json!({"metadata": {"annotations": {annotation: value}}});
         self.api::<CognigyWebhook>().patch(name, &PatchParams::default(), &Patch::Merge(patch)).await.unwrap();
+    }
+
+    /// Asks for a full pass and waits until it is made.
+    pub async fn full_pass(&self, name: &str, asked: &str) -> CognigyWebhook {
+        self.annotate(name, RECONCILE_REQUESTED_ANNOTATION, asked).await;
+        self.until(name, |webhook: &CognigyWebhook| {
+            webhook.status.as_ref().and_then(|status| status.last_handled_reconcile_at.as_deref()) == Some(asked)
+        })
+        .await
     }
 
     pub async fn delete<K>(&self, name: &str)

@@ -210,6 +210,7 @@ async fn twenty_webhooks_of_a_tenant_share_one_token() {
             world.until_reason(name, "Active").await;
         }
         assert_eq!(world.count(Route::Token), 1);
+        assert!((world.metric("cognigy_operator_token_requests_total{").await - 1.0).abs() < f64::EPSILON);
         assert_eq!(world.count(Route::ListIntegrations), 1, "the tenant's own read");
         assert_eq!(world.integrations().iter().filter(|one| one.active).count(), 20);
         for (route, calls) in [(Route::CreateIntegration, 20), (Route::PutWebhook, 20), (Route::UpdateIntegration, 20)]

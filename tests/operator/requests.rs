@@ -102,3 +102,65 @@ async fn a_new_object_is_never_taken_for_done() {
     })
     .await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_to_a_suspended_webhook_is_handled_when_it_is_resumed() {
+    world(Options::default(), async |world| {
+        world.tenant("production", json!({})).await;
+        world.webhook("orders", json!({})).await;
+        let id = world.until_reason("orders", "Active").await.status.unwrap().webhook_id.unwrap();
+        world.webhook("orders", json!({"suspend": true})).await;
+        world.until_reason("orders", "Suspended").await;
+        world.clear_log();
+        world.annotate("orders", REQUESTED, "while-suspended").await;
+        assert!(world.change_behind(&id, json!({"enabled": false})));
+        // A later change is seen after the request, and nothing was done about it.
+        world.webhook("orders", json!({"suspend": true, "method": "PUT"})).await;
+        let webhook = world.until_reason("orders", "Suspended").await;
+        assert_eq!(webhook.status.unwrap().last_handled_reconcile_at, None);
+        assert_eq!(world.requests().len(), 0, "{:#?}", world.requests());
+        world.webhook("orders", json!({"suspend": false})).await;
+        let handled = |webhook: &CognigyWebhook| {
+            webhook.status.as_ref().and_then(|s| s.last_handled_reconcile_at.as_deref()) == Some("while-suspended")
+        };
+        world.until("orders", handled).await;
+        world.until_reason("orders", "Active").await;
+        assert_eq!(world.active_versions("orders"), [1]);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_suspended_tenants_webhooks_serve_on_and_nothing_is_sent_until_it_is_resumed() {
+    world(Options::default(), async |world| {
+        world.tenant("production", json!({"resyncPeriodSeconds": 5})).await;
+        for name in ["quiet", "changed"] {
+            world.webhook(name, json!({})).await;
+        }
+        for name in ["quiet", "changed"] {
+            world.until_reason(name, "Active").await;
+        }
+        world.tenant("production", json!({"suspend": true})).await;
+        world.until_tenant("production", "Suspended").await;
+        let quiet = world.get("quiet").await;
+        world.clear_log();
+        world.annotate("quiet", REQUESTED, "while-suspended").await;
+        world.webhook("changed", json!({"method": "PUT"})).await;
+        let waiting = world.until_reason("changed", "TenantNotReady").await;
+        let message =
+            told(&waiting.status.as_ref().unwrap().conditions, ("False", "TenantNotReady", Some("Reconciling")));
+        assert!(message.contains("Suspended"), "{message}");
+        assert_eq!(world.requests().len(), 0, "{:#?}", world.requests());
+        assert_eq!(world.get("quiet").await.status, quiet.status, "what is Ready is left alone");
+        assert!(world.integrations().iter().all(|one| one.active));
+
+        world.tenant("production", json!({"suspend": false})).await;
+        world.until_reason("changed", "Active").await;
+        let handled = |webhook: &CognigyWebhook| {
+            webhook.status.as_ref().and_then(|s| s.last_handled_reconcile_at.as_deref()) == Some("while-suspended")
+        };
+        world.until("quiet", handled).await;
+        assert!(world.interruptions("changed").is_empty() && world.interruptions("quiet").is_empty());
+    })
+    .await;
+}

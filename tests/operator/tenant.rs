@@ -17,12 +17,14 @@ fn says(tenant: &CognigyTenant, expected: (&str, &str, Option<&str>)) -> String 
     told(&tenant.status.as_ref().unwrap().conditions, expected).to_owned()
 }
 
+/// What of a request carries the credentials.
+type Sent = fn(&cognigy_simulator::Request) -> Option<&str>;
+
 #[tokio::test(flavor = "multi_thread")]
 async fn every_way_to_authenticate_connects_with_one_cheap_read_and_at_most_one_token() {
     world(Options::default(), async |world| {
         let credentials = world.credentials_of_the_simulator().await;
         let bearer = format!("Bearer {}", credentials.bearer_token);
-        type Sent = fn(&cognigy_simulator::Request) -> Option<&str>;
         let authorization: Sent = |request| request.header("authorization");
         let key: Sent = |request| request.header("x-api-key");
         for (name, auth, kind, tokens, (sent, expected)) in [

@@ -68,7 +68,7 @@ impl Process {
         tail(&self.log)
     }
 
-    /// Asks it to end, and kills it when it has not after [`GRACE`].
+    /// Asks it to end, and kills it when it has not after some seconds.
     pub async fn stop(mut self) -> Result<()> {
         let action = || format!("end {}", self.name);
         let pid = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw);

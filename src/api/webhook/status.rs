@@ -141,8 +141,10 @@ pub struct KeptVersion {
     pub version: i32,
     /// Cognigy's id of it.
     pub webhook_id: String,
-    /// Active or Inactive in Cognigy.
-    pub state: State,
+    /// Active or Inactive in Cognigy; absent while it is not known: an activation whose answer was lost may have got through.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "State")]
+    pub state: Option<State>,
 }
 
 /// One place where Cognigy differs from the spec.

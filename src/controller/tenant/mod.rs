@@ -81,6 +81,7 @@ async fn connect(
     let broken = |reason: Reason, message: String, fingerprint: String| Connection {
         fingerprint,
         session: None,
+        farewell: None,
         state: State::NotReady { reason, message },
         next_probe: None,
         failures: 0,
@@ -95,13 +96,28 @@ async fn connect(
         _ => {
             let session = match session(tenant, context).await {
                 Ok(session) => session,
-                Err(failure) => return Ok(broken(failure.disposition().reason, failure.message(), fingerprint)),
+                Err(Failure::Kubernetes(error)) => return Err(error.into()),
+                Err(failure) => {
+                    let farewell = kept.filter(|_| matches!(failure, Failure::Source(_))).and_then(|kept| {
+                        let session = kept.session.or(kept.farewell)?;
+                        observe::is_at(tenant, session.base_url()).then_some(session)
+                    });
+                    let broken = broken(failure.disposition().reason, failure.message(), fingerprint);
+                    return Ok(Connection { farewell, ..broken });
+                }
             };
             let state = State::NotReady {
                 reason: Reason::Connecting,
                 message: format!("connecting to {}", tenant.spec.base_url),
             };
-            let connection = Connection { fingerprint, session: Some(session), state, next_probe: None, failures: 0 };
+            let connection = Connection {
+                fingerprint,
+                session: Some(session),
+                farewell: None,
+                state,
+                next_probe: None,
+                failures: 0,
+            };
             if tenant.status.as_ref().is_none_or(|status| status.conditions.is_empty()) {
                 let verdict = status::verdict(tenant, &connection);
                 write(tenant, &connection, &verdict, context, api).await?;

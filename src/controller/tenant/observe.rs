@@ -60,6 +60,11 @@ pub fn fingerprint(tenant: &CognigyTenant, context: &Context) -> String {
     std::iter::once(spec).chain(versions).chain(scopes(tenant, context)).collect::<Vec<_>>().join("/")
 }
 
+/// Whether the tenant is still the installation at this URL.
+pub fn is_at(tenant: &CognigyTenant, base_url: &Url) -> bool {
+    Url::parse(&tenant.spec.base_url).is_ok_and(|url| url == *base_url)
+}
+
 /// The scopes to ask for: the tenant's own list, or what its webhooks need; without any webhook yet, what a registered
 /// one needs.
 fn scopes(tenant: &CognigyTenant, context: &Context) -> Vec<String> {

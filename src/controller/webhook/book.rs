@@ -29,7 +29,8 @@ impl Book {
         let mut status = status.cloned().unwrap_or_default();
         if status.webhook_id.is_none() || status.version != Some(version) {
             if let (Some(webhook_id), Some(version)) = (status.webhook_id.take(), status.version.take()) {
-                let state = status.state.take().unwrap_or(State::Inactive);
+                // What was about to go live may have done so: a lost answer, a crash.
+                let state = status.state.take().filter(|state| state.is_active());
                 status.versions.insert(0, KeptVersion { version, webhook_id, state });
                 status.etag = None;
                 status.retry_policy = None;
@@ -40,7 +41,7 @@ impl Book {
                 let kept = status.versions.remove(at);
                 status.webhook_id = Some(kept.webhook_id);
                 status.version = Some(kept.version);
-                status.state = Some(kept.state);
+                status.state = kept.state;
             }
         }
         Self { status, webhook: None, tag: None }
@@ -78,7 +79,7 @@ impl Book {
     pub fn keep(&mut self, id: &WebhookId, version: i64, active: bool) {
         let state = if active { State::Active } else { State::Inactive };
         if let Ok(version) = i32::try_from(version) {
-            self.status.versions.push(KeptVersion { version, webhook_id: id.to_string(), state });
+            self.status.versions.push(KeptVersion { version, webhook_id: id.to_string(), state: Some(state) });
         }
     }
 
@@ -89,7 +90,7 @@ impl Book {
             self.status.state = Some(state);
         }
         self.status.versions.iter_mut().filter(|kept| i64::from(kept.version) == version).for_each(|kept| {
-            kept.state = state;
+            kept.state = Some(state);
         });
     }
 
@@ -135,7 +136,9 @@ impl Book {
             lost,
             target,
             health,
-            older: older.map(|kept| Older { version: kept.version.into(), active: kept.state.is_active() }).collect(),
+            older: older
+                .map(|kept| Older { version: kept.version.into(), active: kept.state.map(State::is_active) })
+                .collect(),
             undeletable: false,
         }
     }
@@ -150,7 +153,7 @@ mod tests {
             webhook_id: Some("wh_2".into()),
             version: Some(2),
             state: Some(State::Active),
-            versions: vec![KeptVersion { version: 1, webhook_id: "wh_1".into(), state: State::Inactive }],
+            versions: vec![KeptVersion { version: 1, webhook_id: "wh_1".into(), state: Some(State::Inactive) }],
             ..CognigyWebhookStatus::default()
         }
     }
@@ -160,7 +163,15 @@ mod tests {
         let book = Book::open(Some(&status()), 3);
         assert_eq!(book.id(), None);
         let kept: Vec<_> = book.status.versions.iter().map(|kept| (kept.version, kept.state)).collect();
-        assert_eq!(kept, [(2, State::Active), (1, State::Inactive)]);
+        assert_eq!(kept, [(2, Some(State::Active)), (1, Some(State::Inactive))]);
+    }
+
+    #[test]
+    fn a_version_that_was_not_yet_live_may_be_live_when_it_is_left() {
+        let status = CognigyWebhookStatus { state: Some(State::Inactive), ..status() };
+        let book = Book::open(Some(&status), 3);
+        let kept: Vec<_> = book.status.versions.iter().map(|kept| (kept.version, kept.state)).collect();
+        assert_eq!(kept, [(2, None), (1, Some(State::Inactive))]);
     }
 
     #[test]

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use kube::runtime::controller::Action;
 use sha2::{Digest as _, Sha256};
 
-use super::{observe::Wish, status::conditions};
+use super::{ground::Ground, status::conditions};
 use crate::{
     api::{CognigyWebhook, Reason, webhook},
     controller::status::{has_reason, is_ready},
@@ -17,28 +17,27 @@ use crate::{
 const LONGEST: Duration = Duration::from_hours(24);
 
 /// Names the change that the spec, the policy, the Secrets and the tenant ask for together.
-pub fn name(webhook: &CognigyWebhook, wish: &Wish) -> String {
+pub fn name(webhook: &CognigyWebhook, ground: Ground<'_>) -> String {
     let parts = format!(
         "{:?}/{:?}/{:?}/{}/{:?}",
         webhook.metadata.generation,
-        wish.policy.as_ref().map(|policy| (&policy.name, policy.generation)),
-        wish.secret_versions,
-        wish.tenant_key,
-        wish.tenant.metadata.generation,
+        ground.policy.map(|policy| (&policy.name, policy.generation)),
+        ground.secret_versions,
+        ground.tenant_key,
+        ground.tenant.metadata.generation,
     );
     let digest = Sha256::digest(parts.as_bytes());
     digest.iter().take(8).fold(0_u64, |name, byte| name << 8 | u64::from(*byte)).to_string()
 }
 
 /// Whether the last pass went well and nothing that it was made from has changed since: what differs outside is drift.
-pub fn settled(webhook: &CognigyWebhook, wish: &Wish) -> bool {
+pub fn settled(webhook: &CognigyWebhook, ground: Ground<'_>) -> bool {
     let Some(status) = &webhook.status else { return false };
-    let policy = wish.policy.as_ref().map(|policy| (policy.name.as_str(), policy.generation));
     status.observed_generation == webhook.metadata.generation
         && is_ready(&status.conditions)
-        && status.version == Some(webhook.spec.version())
-        && status.secret_versions == wish.secret_versions
-        && status.retry_policy.as_ref().map(|policy| (policy.name.as_str(), policy.generation)) == policy
+        && (webhook.spec.is_existing() || status.version == Some(webhook.spec.version()))
+        && status.secret_versions == *ground.secret_versions
+        && status.retry_policy.as_ref() == ground.policy
 }
 
 /// The failure that the status tells of, where it is of this very change.
@@ -48,8 +47,8 @@ pub fn failure(webhook: &CognigyWebhook, change: &str) -> Option<webhook::Failur
 }
 
 /// How long the present change waits for its next try; `None`: it can be tried now.
-pub fn wait(webhook: &CognigyWebhook, wish: &Wish) -> Option<Action> {
-    let failure = failure(webhook, &name(webhook, wish))?;
+pub fn wait(webhook: &CognigyWebhook, ground: Ground<'_>) -> Option<Action> {
+    let failure = failure(webhook, &name(webhook, ground))?;
     let told = conditions(webhook.status.as_ref());
     if has_reason(told, Reason::Rejected) {
         // The same body is not sent again until something changes (cognigy-api.md §7).

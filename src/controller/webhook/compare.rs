@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::{
     api::webhook::Drift,
-    cognigy::{Integration, IntervalPolicy, Registration, StoredPolicy, Webhook},
+    cognigy::{BackoffStrategy, Integration, IntervalPolicy, Registration, StoredPolicy, Webhook, WindowPolicy},
 };
 
 /// How many differences a status shows.
@@ -70,6 +70,41 @@ pub fn policy(wished: &IntervalPolicy, actual: &Webhook) -> Vec<Drift> {
         }
     }
     differences
+}
+
+/// Where the retry policy of a bot's webhook differs from the wished one.
+pub fn window_policy(wished: &WindowPolicy, actual: &WindowPolicy) -> Vec<Drift> {
+    let values = |policy: &WindowPolicy| {
+        [
+            ("enabled", policy.enabled.to_string()),
+            ("maxAttempts", policy.max_attempts.to_string()),
+            ("backoffStrategy", strategy(policy).to_owned()),
+            ("baseDelayMs", policy.base_delay_ms.to_string()),
+            ("maxDelayMs", policy.max_delay_ms.to_string()),
+            ("maxRetryWindowSeconds", policy.max_retry_window_seconds.to_string()),
+        ]
+    };
+    let mut differences = Vec::new();
+    for ((name, wished), (_, actual)) in values(wished).into_iter().zip(values(actual)) {
+        field(&mut differences, &format!("retryPolicy.{name}"), Some(wished), Some(actual));
+    }
+    differences
+}
+
+/// The window form of a policy in words.
+pub fn window(policy: &WindowPolicy) -> String {
+    let WindowPolicy { max_attempts, base_delay_ms, max_delay_ms, max_retry_window_seconds, .. } = policy;
+    format!(
+        "{max_attempts} attempts, {} from {base_delay_ms} ms to {max_delay_ms} ms, within {max_retry_window_seconds} s",
+        strategy(policy)
+    )
+}
+
+fn strategy(policy: &WindowPolicy) -> &'static str {
+    match policy.backoff_strategy {
+        BackoffStrategy::Exponential => "exponential",
+        BackoffStrategy::Linear => "linear",
+    }
 }
 
 /// The differences that a status shows.

@@ -56,7 +56,7 @@ pub async fn reconcile(
     if let Err(failure) = observe::tenant(webhook, context).await {
         return report.failure(blocked(failure), None).await;
     }
-    let session = match observe::line(&webhook.tenant_key(), context) {
+    let session = match observe::last_line(&webhook.tenant_key(), context) {
         Line::Open(session) => session,
         Line::Unknown => return Ok(Action::await_change()),
         Line::Closed(failure) => return report.failure(blocked(failure), None).await,
@@ -65,7 +65,7 @@ pub async fn reconcile(
     book.tag = None;
     let mut pass = Pass::new(context, webhook.clone(), session, None, version, (world, book));
     let left = pass.take_down(farewell).await;
-    let report = report.leaving();
+    let report = report.leaving(&pass);
     match left {
         Ok(()) => Ok(Action::await_change()),
         Err(Failure::Kubernetes(error)) => Err(error.into()),

@@ -8,12 +8,15 @@ use kube::{
     core::{Selector, SelectorExt as _},
 };
 
-use super::world::{Adoption, Desired, Farewell};
+use super::{
+    ground::Ground,
+    world::{Adoption, Desired, Farewell},
+};
 use crate::{
     api::{
         CognigyTenant, CognigyWebhook, ObjectKey, RetryPolicy,
         tenant::NamespacesFrom,
-        webhook::{AdoptionPolicy, DeletionPolicy, Mode},
+        webhook::{AdoptionPolicy, AppliedPolicy, DeletionPolicy, Mode},
     },
     cluster::secret::{SecretError, SourceKind, SourceRef},
     cognigy::Session,
@@ -43,13 +46,23 @@ pub struct Wish {
     pub secret_versions: BTreeMap<String, String>,
 }
 
+impl Wish {
+    /// What its pass stands on.
+    pub fn ground(&self) -> Ground<'_> {
+        Ground {
+            tenant: &self.tenant,
+            tenant_key: &self.tenant_key,
+            policy: self.policy.as_ref().map(|policy| &policy.of),
+            secret_versions: &self.secret_versions,
+        }
+    }
+}
+
 /// The referenced policy in the form that Cognigy takes here (cognigy-api.md §4).
 #[derive(Clone, Debug, PartialEq)]
 pub struct WantedPolicy {
-    /// Its name.
-    pub name: String,
-    /// Its `metadata.generation`.
-    pub generation: i64,
+    /// Its name and generation.
+    pub of: AppliedPolicy,
     /// Its interval form.
     pub intervals: Intervals,
 }
@@ -86,6 +99,14 @@ pub async fn tenant(webhook: &CognigyWebhook, context: &Context) -> Result<Arc<C
     if allowed { Ok(tenant) } else { Err(Failure::TenantNotAllowed { tenant: key.to_string(), namespace }) }
 }
 
+/// Nothing is ever created in a terminating namespace (resources.md): asked just before a registration, since only the API
+/// server knows it.
+pub async fn namespace_stays(namespace: &str, context: &Context) -> Result<(), Failure> {
+    let api: Api<Namespace> = Api::all(context.client.clone());
+    let terminating = api.get_metadata(namespace).await?.metadata.deletion_timestamp.is_some();
+    if terminating { Err(Failure::NamespaceTerminating(namespace.to_owned())) } else { Ok(()) }
+}
+
 /// The connection of a tenant.
 pub fn line(key: &ObjectKey, context: &Context) -> Line {
     match context.sessions.get(key) {
@@ -94,6 +115,14 @@ pub fn line(key: &ObjectKey, context: &Context) -> Line {
             Line::Closed(Failure::TenantNotReady { tenant: key.to_string(), reason, message })
         }
         None | Some(Connection { state: State::Ready, session: None, .. }) => Line::Unknown,
+    }
+}
+
+/// The connection for what is being deleted: credentials outlive their users, as long as this process remembers them.
+pub fn last_line(key: &ObjectKey, context: &Context) -> Line {
+    match context.sessions.get(key).and_then(|connection| connection.farewell) {
+        Some(session) => Line::Open(session),
+        None => line(key, context),
     }
 }
 
@@ -110,12 +139,6 @@ pub async fn wish(webhook: &CognigyWebhook, context: &Context) -> Result<Wish, F
     let spec = &webhook.spec;
     let tenant = tenant(webhook, context).await?;
     let tenant_key = webhook.tenant_key();
-    if spec.is_existing() {
-        return Err(Failure::InvalidSpec(
-            "spec.existing is accepted but not honoured by this version: the webhook's retry policy is left as it is"
-                .into(),
-        ));
-    }
     let policy = policy(webhook, context)?;
     conflict(webhook, &tenant_key, context)?;
     let guard = guard(&tenant, context)?;
@@ -161,14 +184,22 @@ pub fn resync_period(tenant: Option<&CognigyTenant>) -> Duration {
     Duration::from_secs(u64::try_from(seconds).unwrap_or(600))
 }
 
-fn policy(webhook: &CognigyWebhook, context: &Context) -> Result<Option<WantedPolicy>, Failure> {
+/// The retry policy that a webhook refers to, where it refers to one.
+pub fn policy_of(
+    webhook: &CognigyWebhook,
+    context: &Context,
+) -> Result<Option<(AppliedPolicy, Arc<RetryPolicy>)>, Failure> {
     let Some(key) = webhook.retry_policy_key() else { return Ok(None) };
-    let policy: Arc<RetryPolicy> =
-        context.policies.get(&key).ok_or_else(|| Failure::RetryPolicyNotFound(key.name.clone()))?;
-    let intervals = retry::to_intervals(&retry_policy::policy(&policy.spec))
-        .map_err(|why| Failure::RetryPolicyUnsupported { policy: key.name.clone(), why })?;
+    let policy = context.policies.get(&key).ok_or_else(|| Failure::RetryPolicyNotFound(key.name.clone()))?;
     let generation = policy.metadata.generation.unwrap_or_default();
-    Ok(Some(WantedPolicy { name: key.name, generation, intervals }))
+    Ok(Some((AppliedPolicy { name: key.name, generation }, policy)))
+}
+
+fn policy(webhook: &CognigyWebhook, context: &Context) -> Result<Option<WantedPolicy>, Failure> {
+    let Some((of, policy)) = policy_of(webhook, context)? else { return Ok(None) };
+    let intervals = retry::to_intervals(&retry_policy::policy(&policy.spec))
+        .map_err(|why| Failure::RetryPolicyUnsupported { policy: of.name.clone(), why })?;
+    Ok(Some(WantedPolicy { of, intervals }))
 }
 
 /// The older of two resources that register the same name with the same tenant wins (resources.md): by creation time,

@@ -6,6 +6,7 @@
 //!
 //! - the claim (finalizer and idempotency key) precedes the first POST (resources.md, *Crash safety*);
 //! - register inactive → retry policy → health check → activate (cognigy-api.md §2);
+//! - one more version goes live beside one other at most;
 //! - an older version is deactivated only after the new one is active, and deleted only after it was deactivated.
 
 use super::world::{Adoption, Desired, Fact, Farewell, Health, Known, Older, Target, World};
@@ -47,6 +48,8 @@ pub enum Step {
         /// The `status` to write.
         active: bool,
     },
+    /// `GET /api/v2/webhooks/{id}` of another version: whether it serves traffic.
+    ReadOlder(i64),
     /// Deactivate this version.
     Deactivate(i64),
     /// `DELETE` this version.
@@ -165,8 +168,8 @@ fn bring_up(desired: &Desired, world: &World, known: Known) -> Next {
     }
     if stale || !known.active {
         return match world.health {
-            _ if !desired.check => Next::Do(Step::Put { active: true }),
-            Health::Passing => Next::Do(Step::Put { active: true }),
+            Health::Passing => Next::Do(go_live(world, known)),
+            _ if !desired.check => Next::Do(go_live(world, known)),
             Health::Unknown => Next::Do(Step::CheckHealth),
             Health::Failing => Next::Wait(Why::HealthCheckFailed),
         };
@@ -174,9 +177,23 @@ fn bring_up(desired: &Desired, world: &World, known: Known) -> Next {
     tidy(desired, world).unwrap_or(Next::Done(Outcome::Active))
 }
 
+/// Activation. Roll-outs that were left half done may have more than one other version active: all but the one that served
+/// last make room first.
+fn go_live(world: &World, known: Known) -> Step {
+    if !known.active {
+        if let Some(unknown) = world.older.iter().find(|older| older.active.is_none()) {
+            return Step::ReadOlder(unknown.version);
+        }
+        if let Some(surplus) = world.older.iter().filter(|older| older.serves()).nth(1) {
+            return Step::Deactivate(surplus.version);
+        }
+    }
+    Step::Put { active: true }
+}
+
 /// Older versions, once the desired one is as it should be: first all are deactivated, then what is too many goes.
 fn tidy(desired: &Desired, world: &World) -> Option<Next> {
-    if let Some(active) = world.older.iter().find(|older| older.active) {
+    if let Some(active) = world.older.iter().find(|older| older.may_serve()) {
         return Some(Next::Do(Step::Deactivate(active.version)));
     }
     let surplus = world.older.get(desired.keep).filter(|_| !world.undeletable)?;
@@ -198,14 +215,14 @@ pub fn next_farewell(farewell: Farewell, version: i64, world: &World) -> Next {
         }
         Target::Preexisting { .. } if world.ours => return Next::Do(Step::Adopt),
         Target::Missing { .. } | Target::Preexisting { .. } => None,
-        Target::Known(known) => Some(Older { version, active: known.active }),
+        Target::Known(known) => Some(Older { version, active: Some(known.active) }),
     };
-    for Older { version, active } in target.into_iter().chain(world.older.iter().copied()) {
+    for other in target.into_iter().chain(world.older.iter().copied()) {
         if farewell == Farewell::Delete && !world.undeletable {
-            return Next::Do(Step::Delete(version));
+            return Next::Do(Step::Delete(other.version));
         }
-        if active {
-            return Next::Do(Step::Deactivate(version));
+        if other.may_serve() {
+            return Next::Do(Step::Deactivate(other.version));
         }
     }
     Next::Do(Step::Release)
@@ -237,13 +254,15 @@ pub fn assume(desired: &Desired, world: &World, step: Step) -> World {
             }
         }
         Step::CheckHealth => after.health = Health::Passing,
+        // The worse case.
+        Step::ReadOlder(version) => after.set_older(version, true),
         Step::Deactivate(version) => {
             if version == desired.version
                 && let Some(known) = after.known_mut()
             {
                 known.active = false;
             }
-            after.older.iter_mut().filter(|older| older.version == version).for_each(|older| older.active = false);
+            after.set_older(version, false);
         }
         Step::Delete(version) => {
             if version == desired.version {

@@ -23,7 +23,7 @@ fn target() -> impl Strategy<Value = Target> {
 
 fn world() -> impl Strategy<Value = World> {
     let health = prop_oneof![Just(Health::Unknown), Just(Health::Passing), Just(Health::Failing)];
-    let older = prop::collection::btree_map(10i64..20, any::<bool>(), 0..4);
+    let older = prop::collection::btree_map(10i64..20, any::<Option<bool>>(), 0..4);
     let lost = prop::option::of(30i64..40);
     (any::<bool>(), any::<bool>(), lost, target(), health, older, any::<bool>()).prop_map(
         |(claimed, ours, lost, target, health, older, undeletable)| World {
@@ -127,6 +127,16 @@ proptest! {
     }
 
     #[test]
+    fn one_more_goes_live_beside_one_other_at_most(desired in desired(), world in world()) {
+        let (steps, ..) = walk(&desired, world, |world| next(&desired, world))?;
+        for (before, step) in steps {
+            if step == (Step::Put { active: true }) && before.known().is_some_and(|known| !known.active) {
+                prop_assert!(before.older.iter().filter(|older| older.may_serve()).count() <= 1);
+            }
+        }
+    }
+
+    #[test]
     fn observing_writes_nothing(desired in desired(), world in world()) {
         let desired = Desired { observe: true, ..desired };
         let (steps, ..) = walk(&desired, world, |world| next(&desired, world))?;
@@ -153,7 +163,7 @@ proptest! {
     fn an_active_end_has_no_other_version_active_and_keeps_no_more_than_asked(desired in desired(), world in world()) {
         let (_, end, outcome) = walk(&desired, world, |world| next(&desired, world))?;
         if outcome == Next::Done(Outcome::Active) {
-            prop_assert!(end.older.iter().all(|older| !older.active));
+            prop_assert!(!end.older.iter().any(Older::may_serve));
             prop_assert!(end.undeletable || end.older.len() <= desired.keep);
         }
     }
@@ -173,7 +183,9 @@ proptest! {
             match farewell {
                 Farewell::Delete if !world.undeletable => prop_assert!(end.known().is_none() && end.older.is_empty()),
                 Farewell::Orphan => prop_assert_eq!(steps.len(), 1),
-                Farewell::Delete | Farewell::Deactivate => prop_assert!(!end.any_active()),
+                Farewell::Delete | Farewell::Deactivate => {
+                    prop_assert!(!end.any_active() && !end.older.iter().any(Older::may_serve));
+                }
             }
         } else {
             prop_assert!(steps.is_empty());
@@ -228,7 +240,7 @@ fn a_new_webhook_is_registered_given_its_policy_checked_and_activated() {
 fn a_new_version_is_brought_up_before_the_old_one_goes_down() {
     let (desired, mut world) = fresh();
     world.claimed = true;
-    world.older = vec![Older { version: 7, active: true }, Older { version: 6, active: false }];
+    world.older = vec![Older { version: 7, active: Some(true) }, Older { version: 6, active: Some(false) }];
     let steps = steps(&desired, world);
     let tail = &steps[steps.len() - 3..];
     assert_eq!(tail, [Step::Put { active: true }, Step::Deactivate(7), Step::Delete(6)]);
@@ -241,7 +253,7 @@ fn a_failing_check_keeps_the_old_version_serving() {
     world.health = Health::Failing;
     world.target =
         Target::Known(Known { seen: true, active: false, registration: Fact::Same, policy: Fact::Same, tagged: true });
-    world.older = vec![Older { version: 7, active: true }];
+    world.older = vec![Older { version: 7, active: Some(true) }];
     assert_eq!(next(&desired, &world), Next::Wait(Why::HealthCheckFailed));
 }
 

@@ -64,22 +64,29 @@ pub async fn read(webhook: &CognigyWebhook, context: &Context) -> Result<Registr
 
 /// Deactivates a registration as it is, whatever the spec says now: an older version keeps its own URL and headers.
 /// Where the registration cannot be read, the webhook is (`enabled` is the same fact, cognigy-api.md §4).
-pub async fn deactivate(session: &Session, id: &WebhookId) -> Result<Duration, Error> {
+/// Gives the latency of the write; `None` where it was inactive already.
+pub async fn deactivate(session: &Session, id: &WebhookId) -> Result<Option<Duration>, Error> {
     let read = match session.get_integration(id).await {
         Ok(answer) => Some(answer),
         Err(error) if matches!(error.kind, ErrorKind::NotSupported | ErrorKind::NotFound) => None,
         Err(error) => return Err(error),
     };
+    if read.as_ref().is_some_and(|answer| answer.value.status == Some(Status::Inactive)) {
+        return Ok(None);
+    }
     if let Some(answer) = &read
         && let Some(registration) = as_registered(&answer.value)
     {
         let written = session.update_integration(id, &registration).await?;
-        return Ok(written.latency);
+        return Ok(Some(written.latency));
     }
     let answer = session.get_webhook(id, None).await?;
-    let Read::Found(webhook) = answer.value else { return Ok(answer.latency) };
+    let Read::Found(webhook) = answer.value else { return Ok(None) };
+    if webhook.enabled() == Some(false) {
+        return Ok(None);
+    }
     let precondition = session.precondition(&webhook)?;
-    Ok(session.put_webhook(id, &webhook.with_enabled(false), &precondition).await?.latency)
+    Ok(Some(session.put_webhook(id, &webhook.with_enabled(false), &precondition).await?.latency))
 }
 
 /// The registration that Cognigy holds, inactive; `None` where a field is missing that a PUT needs.

@@ -11,17 +11,19 @@ use kube::{Api, Resource as _, ResourceExt as _, runtime::controller::Action};
 
 use super::{
     apply::Pass,
-    change, compare, observe,
-    observe::Wish,
+    change, compare,
+    ground::Ground,
+    observe,
     plan::Outcome,
     status::{self, Verdict},
 };
 use crate::{
     api::{
         CognigyTenant, CognigyWebhook, CognigyWebhookStatus, EventReason, RECONCILE_REQUESTED_ANNOTATION, Reason,
-        webhook::{Failure as FailureStatus, Mode},
+        webhook::{Drift, Failure as FailureStatus, Mode},
     },
     cluster::{self, audit::Fact},
+    cognigy::{ETag, Session},
     controller::{
         backoff,
         context::Context,
@@ -36,6 +38,22 @@ use crate::{
 /// How long after a change in Kubernetes' own trouble, or where nothing else says when.
 const SOON: Duration = Duration::from_millis(200);
 
+/// What a pass that reached Cognigy leaves for the report.
+pub struct Left {
+    /// The object as of the pass's last write to it.
+    pub object: Arc<CognigyWebhook>,
+    /// What its calls were made with.
+    pub session: Session,
+    /// The status as far as it was drafted.
+    pub status: CognigyWebhookStatus,
+    /// The entity tag that is known to be current.
+    pub tag: Option<ETag>,
+    /// What differed from the wish when it was read.
+    pub drift: Vec<Drift>,
+    /// Cognigy has what was wished.
+    pub matches: bool,
+}
+
 /// Tells how a pass ended.
 pub struct Report<'a> {
     context: &'a Context,
@@ -46,8 +64,8 @@ pub struct Report<'a> {
     latest: Arc<CognigyWebhook>,
     /// The name of the change that was tried, once the references are resolved.
     change: Option<String>,
-    /// A full pass was made, so that a request for one is handled.
-    full: bool,
+    /// What a full pass was made with; a request for one is then handled.
+    session: Option<Session>,
 }
 
 /// How long until the next comparison with the outside.
@@ -59,19 +77,19 @@ pub fn until_resync(webhook: &CognigyWebhook, tenant: Option<&CognigyTenant>) ->
 impl<'a> Report<'a> {
     /// A report on a webhook.
     pub fn new(context: &'a Context, api: &'a Api<CognigyWebhook>, webhook: &'a Arc<CognigyWebhook>) -> Self {
-        Self { context, api, webhook, latest: webhook.clone(), change: None, full: false }
+        Self { context, api, webhook, latest: webhook.clone(), change: None, session: None }
     }
 
     /// The same report after a pass that reached Cognigy.
     #[must_use]
-    pub fn after(mut self, pass: &Pass<'_>, wish: &Wish) -> Self {
-        self.change = Some(change::name(self.webhook, wish));
-        self.full = true;
-        self.latest = pass.object.clone();
+    pub fn after(mut self, left: &Left, ground: Ground<'_>) -> Self {
+        self.change = Some(change::name(self.webhook, ground));
+        self.session = Some(left.session.clone());
+        self.latest = left.object.clone();
         let uid = self.webhook.uid().unwrap_or_default();
-        let matching = pass.matches().then(|| self.change.clone()).flatten();
+        let matching = left.matches.then(|| self.change.clone()).flatten();
         self.context.memos.update(&uid, |memo| {
-            memo.tag.clone_from(&pass.book.tag);
+            memo.tag.clone_from(&left.tag);
             memo.matching = matching;
         });
         self
@@ -79,9 +97,9 @@ impl<'a> Report<'a> {
 
     /// The same report after a pass that took the webhook down as far as it could: leaving is a change of its own.
     #[must_use]
-    pub fn leaving(mut self) -> Self {
+    pub fn leaving(mut self, pass: &Pass<'_>) -> Self {
         self.change = Some("deletion".to_owned());
-        self.full = true;
+        self.session = Some(pass.session.clone());
         self
     }
 
@@ -94,7 +112,7 @@ impl<'a> Report<'a> {
         Fact {
             webhook_id: status.and_then(|status| status.webhook_id.clone()),
             webhook_name: Some(self.webhook.registered_name()),
-            version: Some(self.webhook.spec.version().into()),
+            version: (!self.webhook.spec.is_existing()).then(|| self.webhook.spec.version().into()),
             status: status.and_then(|status| status.state).map(|state| format!("{state:?}")),
             ..Fact::new(reason, self.webhook.object_ref(&()), note)
         }
@@ -108,17 +126,17 @@ impl<'a> Report<'a> {
     }
 
     /// A pass after which nothing is left to do.
-    pub async fn done(self, outcome: Outcome, pass: &Pass<'_>) -> Result<Action, PassError> {
-        let mut draft = pass.book.status.clone();
+    pub async fn done(self, outcome: Outcome, left: Left) -> Result<Action, PassError> {
+        let Left { status: mut draft, drift, tag, .. } = left;
         let failed = draft.failure.take();
         let observing = self.webhook.spec.mode == Mode::Observe;
-        draft.drift = if observing { compare::for_status(pass.drift.clone()) } else { Vec::new() };
-        draft.etag = pass.book.tag.as_ref().map(ToString::to_string);
-        if !observing && !pass.drift.is_empty() {
+        draft.etag = tag.as_ref().map(ToString::to_string);
+        if !observing && !drift.is_empty() {
             self.context.metrics.drift(&self.webhook.tenant_key().to_string());
-            let note = format!("Cognigy differed from the spec and was corrected: {}", compare::sentence(&pass.drift));
+            let note = format!("Cognigy differed from the spec and was corrected: {}", compare::sentence(&drift));
             self.context.trail.record(self.fact_of(Some(&draft), EventReason::DriftCorrected, note));
         }
+        draft.drift = if observing { compare::for_status(drift) } else { Vec::new() };
         if failed.is_some() && has_reason(status::conditions(self.webhook.status.as_ref()), Reason::RetriesExhausted) {
             let note = "the change that had used up its attempts went through".to_owned();
             self.context.trail.record(self.fact_of(Some(&draft), EventReason::Recovered, note));
@@ -137,7 +155,7 @@ impl<'a> Report<'a> {
         let wait = until_resync(webhook, tenant.as_deref());
         context.memos.update(&webhook.uid().unwrap_or_default(), |memo| {
             memo.next_sync = Some(Instant::now() + wait);
-            memo.base_url = Some(pass.session.base_url().clone());
+            memo.base_url = Some(left.session.base_url().clone());
             memo.kubernetes_failures = 0;
         });
         Ok(Action::requeue(wait))
@@ -170,7 +188,7 @@ impl<'a> Report<'a> {
         let mut draft = draft.or_else(|| self.webhook.status.clone()).unwrap_or_default();
         let message = failure.message();
         let (verdict, wait) = self.next_try(&disposition, message, &mut draft);
-        if disposition.class == Class::Tenant && self.full {
+        if disposition.class == Class::Tenant {
             self.blame(&disposition, &failure);
         }
         self.write(draft, verdict, false).await?;
@@ -188,8 +206,8 @@ impl<'a> Report<'a> {
 
     /// The tenant is to show it, and one probe to decide.
     fn blame(&self, disposition: &Disposition, failure: &Failure) {
-        let tenant = self.webhook.tenant_key();
-        if self.context.sessions.report(&tenant, disposition.reason, failure.message()) {
+        let (tenant, Some(session)) = (self.webhook.tenant_key(), &self.session) else { return };
+        if self.context.sessions.report(&tenant, session, disposition.reason, failure.message()) {
             self.context.triggers.tenant(tenant);
         }
     }
@@ -243,6 +261,8 @@ impl<'a> Report<'a> {
             Class::Tenant | Class::Waiting | Class::Kubernetes | Class::Abandoned => {
                 let wait =
                     disposition.retry_after.map_or(resync, |after| after + after.mul_f64(0.2 * rand::random::<f64>()));
+                // What is waited for is looked at at each resync; what the tenant's failure says is to be kept.
+                let wait = if disposition.class == Class::Waiting { wait.min(resync) } else { wait };
                 (verdict, Action::requeue(wait.max(SOON)))
             }
         }
@@ -252,7 +272,7 @@ impl<'a> Report<'a> {
     async fn write(self, mut draft: CognigyWebhookStatus, verdict: Verdict, synced: bool) -> Result<(), PassError> {
         let old = self.webhook.status.as_ref();
         let now = Timestamp::now();
-        if self.full
+        if self.session.is_some()
             && let Some(asked) = self.webhook.annotations().get(RECONCILE_REQUESTED_ANNOTATION)
             && draft.last_handled_reconcile_at.as_ref() != Some(asked)
         {
@@ -304,6 +324,10 @@ fn verdict(webhook: &CognigyWebhook, outcome: Outcome, draft: &CognigyWebhookSta
     let version = webhook.spec.version();
     let id = draft.webhook_id.as_deref().unwrap_or("nothing");
     let (reason, message) = match outcome {
+        Outcome::Active if webhook.spec.is_existing() => {
+            let policy = webhook.spec.retry_policy_ref.as_ref().map(|policy| policy.name.as_str()).unwrap_or_default();
+            (Reason::Active, format!("{id} has retry policy {policy}; nothing else of it is managed"))
+        }
         Outcome::Active => (Reason::Active, format!("{name} version {version} is active as {id}")),
         Outcome::Disabled => (
             Reason::Disabled,

@@ -40,6 +40,12 @@ fn facts(
 ) -> Conditions {
     let because = |reason| if verdict.reason.verdict().ready { reason } else { FactReason::Because(verdict.reason) };
     let conditions = match (&draft.webhook_id, draft.version) {
+        (Some(id), _) if webhook.spec.is_existing() => {
+            conditions.registered(true, FactReason::Registered, format!("it exists in Cognigy as {id}"))
+        }
+        (None, _) if webhook.spec.is_existing() => {
+            conditions.registered(false, because(FactReason::NotRegistered), "it was not found in Cognigy")
+        }
         (Some(id), Some(version)) => {
             let message = format!("{} version {version} is registered as {id}", webhook.registered_name());
             conditions.registered(true, FactReason::Registered, message)
@@ -61,6 +67,10 @@ fn facts(
 }
 
 fn health(webhook: &CognigyWebhook, health: Option<&Health>, conditions: Conditions) -> Conditions {
+    if webhook.spec.is_existing() {
+        let message = "only the retry policy is managed (spec.existing): the callback is not checked";
+        return conditions.healthy(Status::Unknown, FactReason::NotChecked, message);
+    }
     let settings = webhook.spec.health_check();
     if !settings.enabled {
         let message = "spec.healthCheck.disabled is true: the callback is not checked";

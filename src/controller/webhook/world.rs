@@ -132,8 +132,20 @@ pub enum Health {
 pub struct Older {
     /// Its `version`.
     pub version: i64,
-    /// It serves traffic.
-    pub active: bool,
+    /// It serves traffic; `None` while that is not known: an activation whose answer was lost may have got through.
+    pub active: Option<bool>,
+}
+
+impl Older {
+    /// Whether it is known to serve traffic.
+    pub fn serves(&self) -> bool {
+        self.active == Some(true)
+    }
+
+    /// Whether it may serve traffic.
+    pub fn may_serve(&self) -> bool {
+        self.active != Some(false)
+    }
 }
 
 impl World {
@@ -153,8 +165,13 @@ impl World {
         }
     }
 
-    /// Whether any version serves traffic.
+    /// Another version is known to serve traffic, or not to.
+    pub fn set_older(&mut self, version: i64, active: bool) {
+        self.older.iter_mut().filter(|older| older.version == version).for_each(|older| older.active = Some(active));
+    }
+
+    /// Whether any version is known to serve traffic.
     pub fn any_active(&self) -> bool {
-        self.known().is_some_and(|known| known.active) || self.older.iter().any(|older| older.active)
+        self.known().is_some_and(|known| known.active) || self.older.iter().any(Older::serves)
     }
 }

@@ -17,17 +17,16 @@ use super::{
     observe::Wish,
     plan::{self, Next, Outcome, Step, Why},
     registration,
+    report::Left,
     world::{Fact as Compared, Farewell, World},
 };
 use crate::{
     api::{CognigyWebhook, EventReason, FINALIZER, webhook::Drift},
     cluster::{audit::Fact, metadata},
-    cognigy::{BackoffType, IntervalPolicy, Registration, Session, Status, WebhookId},
+    cognigy::{IntervalPolicy, Registration, Session, Status, WebhookId},
     controller::{context::Context, error::Failure},
 };
 
-/// How often a policy write that met somebody else's change is decided again within one pass (cognigy-api.md §4).
-const CONFLICTS: u32 = 3;
 /// No plan is longer; a longer one would be an error in it.
 const STEPS: usize = 64;
 
@@ -61,6 +60,8 @@ pub struct Pass<'a> {
     /// What was there before, until it is decided whether it is taken for this resource's own.
     candidate: Option<WebhookId>,
     conflicts: u32,
+    /// The namespace was seen not to be on its way out.
+    namespace_stays: bool,
 }
 
 /// How a pass over what is to be there ended.
@@ -98,6 +99,7 @@ impl<'a> Pass<'a> {
             registration: None,
             candidate: None,
             conflicts: 0,
+            namespace_stays: false,
         }
     }
 
@@ -148,6 +150,7 @@ impl<'a> Pass<'a> {
             Step::WritePolicy => self.write_policy().await,
             Step::CheckHealth => self.check_health().await,
             Step::Put { active } => self.put(active).await,
+            Step::ReadOlder(version) => self.read_older(version).await,
             Step::Deactivate(version) => self.deactivate(version).await,
             Step::Delete(version) => self.delete(version).await,
             Step::Release => {
@@ -159,11 +162,23 @@ impl<'a> Pass<'a> {
     }
 
     /// Whether Cognigy has the wished registration and policy, active or not.
-    pub fn matches(&self) -> bool {
+    fn matches(&self) -> bool {
         let policy = self.wish.is_some_and(|wish| wish.desired.policy);
         self.world
             .known()
             .is_some_and(|known| known.registration == Compared::Same && (!policy || known.policy == Compared::Same))
+    }
+
+    /// What it leaves for the report.
+    pub fn left(&self) -> Left {
+        Left {
+            object: self.object.clone(),
+            session: self.session.clone(),
+            status: self.book.status.clone(),
+            tag: self.book.tag.clone(),
+            drift: self.drift.clone(),
+            matches: self.matches(),
+        }
     }
 
     fn key(&self) -> String {
@@ -182,14 +197,7 @@ impl<'a> Pass<'a> {
 
     /// The policy to write; `None` where none is wished for.
     fn wanted(&self, id: &WebhookId) -> Option<IntervalPolicy> {
-        let intervals = &self.wish?.policy.as_ref()?.intervals;
-        Some(IntervalPolicy {
-            webhook_id: id.clone(),
-            max_retries: intervals.max_retries,
-            backoff_type: BackoffType::Exponential,
-            intervals_ms: intervals.intervals_ms.clone(),
-            failure_threshold_percent: intervals.failure_threshold_percent.into(),
-        })
+        Some(IntervalPolicy::new(id.clone(), &self.wish?.policy.as_ref()?.intervals))
     }
 
     /// The registration that the spec asks for; the Secrets behind its headers are read once in a pass.
@@ -210,10 +218,7 @@ impl<'a> Pass<'a> {
     /// Cognigy has the wished policy.
     pub fn note_policy(&mut self) {
         let policy = self.wish.and_then(|wish| wish.policy.as_ref());
-        self.book.status.retry_policy = policy.map(|policy| crate::api::webhook::AppliedPolicy {
-            name: policy.name.clone(),
-            generation: policy.generation,
-        });
+        self.book.status.retry_policy = policy.map(|policy| policy.of.clone());
     }
 
     /// Tells what happened, with all that is known of the webhook.

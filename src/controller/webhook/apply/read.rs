@@ -1,6 +1,9 @@
 //! Steps that read what Cognigy holds.
 
-use super::{super::compare, Pass};
+use super::{
+    super::{compare, ground},
+    Pass,
+};
 use crate::{
     api::webhook::Drift,
     cognigy::{ErrorKind, Read, Status, WebhookId},
@@ -16,7 +19,9 @@ impl Pass<'_> {
         let known = self.world.known().copied();
         let conditional = self.matching && known.is_some_and(|known| !known.seen);
         let tag = self.book.tag.clone().filter(|_| conditional);
-        let answer = match self.session.get_webhook(&id, tag.as_ref()).await {
+        let listing_age = self.wish.and_then(|wish| ground::listing_age(&self.object, &wish.tenant, self.settled));
+        let tenant = self.object.tenant_key();
+        let answer = match ground::read(self.context, &self.session, &tenant, &id, (tag.as_ref(), listing_age)).await {
             Ok(answer) => answer,
             Err(error) if error.kind == ErrorKind::NotFound => {
                 self.gone(&id);
@@ -64,6 +69,27 @@ impl Pass<'_> {
             self.note_policy();
         }
         Ok(())
+    }
+
+    pub(super) async fn read_older(&mut self, version: i64) -> Result<(), Failure> {
+        let Some(id) = self.book.id_of(version) else {
+            self.forget(version);
+            return Ok(());
+        };
+        match self.session.get_webhook(&id, None).await {
+            Ok(answer) => {
+                // What does not say that it is inactive may serve.
+                let inactive = matches!(&answer.value, Read::Found(webhook) if webhook.enabled() == Some(false));
+                self.book.set_active(version, !inactive);
+                self.world.set_older(version, !inactive);
+                Ok(())
+            }
+            Err(error) if error.kind == ErrorKind::NotFound => {
+                self.forget(version);
+                Ok(())
+            }
+            Err(error) => Err(error.into()),
+        }
     }
 
     /// The object was deleted behind our back.

@@ -2,7 +2,10 @@
 
 use std::{sync::Arc, time::Duration};
 
-use super::{super::compare, Pass};
+use super::{
+    super::{compare, observe},
+    Pass,
+};
 use crate::{
     api::{EventReason, FINALIZER, REGISTRATION_ANNOTATION},
     cluster::metadata,
@@ -26,12 +29,23 @@ impl Pass<'_> {
         if let Some(found) = found {
             let active = found.status == Some(Status::Active);
             self.book.keep(&found.id, version, active);
-            self.world.older.push(Older { version, active });
+            self.world.older.push(Older { version, active: Some(active) });
+        }
+        Ok(())
+    }
+
+    /// Before the claim and the POST, once in a pass: what was never claimed goes without a farewell.
+    async fn namespace_stays(&mut self) -> Result<(), Failure> {
+        if !self.namespace_stays {
+            let namespace = self.object.metadata.namespace.as_deref().unwrap_or_default();
+            observe::namespace_stays(namespace, self.context).await?;
+            self.namespace_stays = true;
         }
         Ok(())
     }
 
     pub(super) async fn claim(&mut self) -> Result<(), Failure> {
+        self.namespace_stays().await?;
         let key = self.key();
         let annotation = (REGISTRATION_ANNOTATION, key.as_str());
         let written = metadata::add_finalizer_and_annotation(&self.api, &*self.object, FINALIZER, annotation).await?;
@@ -44,6 +58,7 @@ impl Pass<'_> {
     }
 
     pub(super) async fn register(&mut self) -> Result<(), Failure> {
+        self.namespace_stays().await?;
         let wished = self.wished(Status::Inactive).await?;
         let answer = match self.session.register(&wished).await {
             Ok(answer) => answer,
@@ -81,7 +96,7 @@ impl Pass<'_> {
     pub(super) async fn tell_registered(&mut self, note: String, latency: Option<Duration>) -> Result<(), Failure> {
         self.tell(EventReason::Registered, note, latency);
         let (name, version) = (self.object.registered_name(), self.version);
-        if let Some(replaced) = self.world.older.iter().find(|older| older.active) {
+        if let Some(replaced) = self.world.older.iter().find(|older| older.serves()) {
             let note = format!(
                 "version {} of {name} is deprecated: version {version} replaces it as soon as it is live",
                 replaced.version

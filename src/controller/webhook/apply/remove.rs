@@ -11,8 +11,8 @@ use crate::{
 impl Pass<'_> {
     pub(super) async fn deactivate(&mut self, version: i64) -> Result<(), Failure> {
         let Some(id) = self.book.id_of(version) else { return Ok(()) };
-        let latency = match registration::deactivate(&self.session, &id).await {
-            Ok(latency) => latency,
+        let written = match registration::deactivate(&self.session, &id).await {
+            Ok(written) => written,
             Err(error) if error.kind == ErrorKind::NotFound => {
                 self.forget(version);
                 return Ok(());
@@ -23,7 +23,9 @@ impl Pass<'_> {
         if let Some(known) = self.world.known_mut().filter(|_| version == i64::from(self.version)) {
             known.active = false;
         }
-        self.world.older.iter_mut().filter(|older| older.version == version).for_each(|older| older.active = false);
+        self.world.set_older(version, false);
+        // What was inactive already is no news.
+        let Some(latency) = written else { return Ok(()) };
         let name = self.object.registered_name();
         let note = format!("{id} ({name} version {version}) is inactive");
         let fact = self.fact_of(&id, version, EventReason::Deactivated, note);

@@ -1,16 +1,16 @@
 //! Steps that change what Cognigy holds, and the check before something goes live.
 
-use std::time::Duration;
-
 use super::{
-    super::health::{self, Checked},
-    CONFLICTS, Pass,
+    super::{
+        health::{self, Checked},
+        policy::{self, Written},
+    },
+    Pass,
 };
 use crate::{
     api::EventReason,
     cognigy::{ErrorKind, Status},
     controller::{
-        backoff,
         error::Failure,
         webhook::world::{Fact as Compared, Health, Known},
     },
@@ -22,47 +22,27 @@ impl Pass<'_> {
         let (Some(read), Some(wanted), Some(wish)) = (self.book.webhook.clone(), self.wanted(&id), self.wish) else {
             return Ok(());
         };
-        let Some(policy) = &wish.policy else { return Ok(()) };
-        let precondition = self.session.precondition(&read)?;
-        let answer = match self.session.put_webhook(&id, &read.with_policy(&wanted), &precondition).await {
-            Ok(answer) => answer,
-            Err(error) if error.kind == ErrorKind::Conflict && self.conflicts < CONFLICTS => {
-                self.conflicts += 1;
-                let tag = read.tag().map_or_else(|| "none".to_owned(), ToString::to_string);
-                let note = format!(
-                    "{id} was changed by somebody else since it was read (entity tag {tag}); it is read and decided again ({} of {CONFLICTS})",
-                    self.conflicts
-                );
-                self.tell(EventReason::Conflict, note, Some(error.latency));
-                if let Some(known) = self.world.known_mut() {
-                    known.policy = Compared::Unread;
-                    known.tagged = false;
+        let Some(wished) = &wish.policy else { return Ok(()) };
+        let (note, latency, tag) =
+            match policy::write(&self.session, &read, &wished.of, &wanted, &mut self.conflicts).await? {
+                Written::Done(note, latency, tag) => (note, latency, tag),
+                Written::Conflict(note, latency) => {
+                    self.tell(EventReason::Conflict, note, Some(latency));
+                    if let Some(known) = self.world.known_mut() {
+                        known.policy = Compared::Unread;
+                        known.tagged = false;
+                    }
+                    return Ok(());
                 }
-                let pause = Duration::from_millis(50);
-                let pause = tokio::time::sleep(backoff::after_failures(self.conflicts, pause, pause * 8));
-                self.session.caller().place.free_while(pause).await;
-                return Ok(());
-            }
-            Err(error) => return Err(error.into()),
-        };
-        let tag = |tag: Option<&crate::cognigy::ETag>| tag.map_or_else(|| "unknown".to_owned(), ToString::to_string);
-        let note = format!(
-            "retry policy {} (generation {}: {} retries after {:?} ms) written to {id}; entity tag {} → {}",
-            policy.name,
-            policy.generation,
-            wanted.max_retries,
-            wanted.intervals_ms,
-            tag(read.tag()),
-            tag(answer.etag.as_ref()),
-        );
-        self.book.tag = answer.etag;
+            };
+        self.book.tag = tag;
         self.book.webhook = None;
         self.note_policy();
         if let Some(known) = self.world.known_mut() {
             known.policy = Compared::Same;
             known.tagged = false;
         }
-        self.tell(EventReason::RetryPolicyApplied, note, Some(answer.latency));
+        self.tell(EventReason::RetryPolicyApplied, note, Some(latency));
         Ok(())
     }
 

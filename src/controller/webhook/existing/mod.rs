@@ -1,0 +1,59 @@
+//! Webhooks that exist already, of which only the retry policy is managed (`spec.existing`): observe → plan → apply →
+//! report, like those that the operator registers.
+//!
+//! Nothing of them is ever registered, activated or removed, so there is no claim, no finalizer and nothing to wait for
+//! when the resource is deleted.
+
+mod apply;
+mod bot;
+pub mod observe;
+pub mod plan;
+
+use std::sync::Arc;
+
+use kube::{ResourceExt as _, runtime::controller::Action};
+
+use self::apply::Pass;
+use super::{
+    change,
+    ground::{self, Way},
+    report::Report,
+};
+use crate::{
+    api::CognigyWebhook,
+    cognigy::Place,
+    controller::{context::Context, error::Class, pass::PassError},
+};
+
+/// One pass over a webhook that exists already.
+pub async fn reconcile(
+    webhook: &Arc<CognigyWebhook>,
+    context: &Arc<Context>,
+    report: Report<'_>,
+    place: Place,
+) -> Result<Action, PassError> {
+    let wish = match observe::wish(webhook, context).await {
+        Ok(wish) => wish,
+        Err(failure) => return report.failure(failure, None).await,
+    };
+    let settled = change::settled(webhook, wish.ground());
+    let session = match ground::way(webhook, context, wish.ground(), (settled, None), place) {
+        Way::Open(session) => session,
+        Way::Rest(wait) => return Ok(wait),
+        Way::Closed(failure) => return report.failure(failure, None).await,
+    };
+    let memo = context.memos.get(&webhook.uid().unwrap_or_default());
+    let matching = settled || memo.matching.is_some_and(|matching| matching == change::name(webhook, wish.ground()));
+    let mut pass = Pass::new(context, webhook, session, &wish, (settled, matching), memo.tag);
+    let ended = pass.run().await;
+    let left = pass.left();
+    let report = report.after(&left, wish.ground());
+    match ended {
+        Ok(outcome) => report.done(outcome, left).await,
+        // Nothing is pending: the tenant says what is wrong, and this webhook stays as it was.
+        Err(failure) if ground::is_resync(webhook, settled) && failure.disposition().class == Class::Tenant => {
+            Ok(report.undisturbed(&failure))
+        }
+        Err(failure) => report.failure(failure, Some(left.status)).await,
+    }
+}
