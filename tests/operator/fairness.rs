@@ -173,10 +173,13 @@ async fn those_who_wait_for_one_shared_listing_hold_up_nobody() {
             let spec = json!({"url": null, "existing": existing, "retryPolicyRef": {"name": "patient"}});
             world.webhook(name, spec).await;
         }
-        world.until_sim("the listing", |state| state.count(Route::ListBotWebhooks) == 1).await;
+        world.until_sim("the listing", |state| state.count(Route::ListBotWebhooks) >= 1).await;
         world.webhook("orders", json!({"tenantRef": {"name": "neighbour"}})).await;
         world.until_reason("orders", "Active").await;
-        assert_eq!(world.count(Route::ListBotWebhooks), 1, "it still hangs, and all others share it");
+        let listings = world.requests_to(Route::ListBotWebhooks);
+        assert!(listings.iter().all(|request| request.status.is_none()), "it still hangs: {listings:?}");
+        // The first webhook of a bot asks for other scopes, and so for another session with a listing of its own.
+        assert!(listings.len() <= 2, "all others share it: {listings:?}");
         world.remove_fault(hang);
         for name in &names {
             world.until_reason(name, "Active").await;

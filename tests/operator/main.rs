@@ -3,11 +3,13 @@
 
 mod breaker;
 mod callbacks;
+mod catalogue;
 mod conflict;
 mod deletion;
 mod drift;
 mod errors;
 mod events;
+mod existing;
 mod fairness;
 mod harness;
 mod health;

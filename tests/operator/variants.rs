@@ -156,10 +156,9 @@ async fn life(variant: Variant) {
     .await;
 }
 
-fn spec(change: Value) -> Value {
-    let mut spec = json!({"retryPolicyRef": {"name": "patient"}});
-    spec.as_object_mut().unwrap().extend(change.as_object().unwrap().clone());
-    spec
+fn spec(mut change: Value) -> Value {
+    change["retryPolicyRef"] = json!({"name": "patient"});
+    change
 }
 
 async fn created(world: &World, name: &str, calls: Option<&[Route]>) {

@@ -191,8 +191,7 @@ impl Session {
             shelf.arrived(began, &content);
             Ok(content)
         };
-        // Who waits for another one's listing holds no place at work, which that one may need.
-        self.caller().place.free_while(shelf.shelf.get(fits, fetch)).await
+        shelf.shelf.get(&self.caller().place, fits, fetch).await
     }
 
     /// Writes a retry policy, and keeps the shared listing in step. The answer is false where Cognigy says that the webhook

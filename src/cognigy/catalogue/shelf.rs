@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tokio::{sync::Mutex, time::Instant};
 
-use super::super::{Error, ErrorKind};
+use super::super::{Error, ErrorKind, Place};
 
 /// A listing, and when it was begun: what happened later may not be in it.
 pub(super) struct Listing<T> {
@@ -30,14 +30,16 @@ impl<T> Default for Shelf<T> {
 }
 
 impl<T> Shelf<T> {
-    /// The last listing that `fits` (it is told when it was asked for), or another one (`fetch` is told when it begins).
+    /// The last listing that `fits` (it is told when it was asked for), or another one (`fetch` is told when it begins). Who waits for somebody else's
+    /// listing gives its place back.
     pub async fn get(
         &self,
+        place: &Place,
         fits: impl Fn(&Listing<T>, Instant) -> bool,
         fetch: impl AsyncFnOnce(Instant) -> Result<T, Error>,
     ) -> Result<Arc<Listing<T>>, Error> {
         let asked = Instant::now();
-        let mut last = self.last.lock().await;
+        let mut last = place.free_while(self.last.lock()).await;
         if let Some(listing) = last.listing.as_ref().filter(|listing| fits(listing, asked)) {
             return Ok(Arc::clone(listing));
         }
@@ -51,10 +53,9 @@ impl<T> Shelf<T> {
                 *last = Last { listing: Some(Arc::clone(&listing)), failed: None };
                 Ok(listing)
             }
-            // Given up for a reason of this caller alone: the next one fetches for itself.
-            Err(error) if error.kind == ErrorKind::Abandoned => Err(error),
             Err(error) => {
-                last.failed = Some((Instant::now(), error.clone()));
+                // That one caller gave up is nobody else's failure.
+                last.failed = (error.kind != ErrorKind::Abandoned).then(|| (Instant::now(), error.clone()));
                 Err(error)
             }
         }
@@ -73,10 +74,11 @@ mod tests {
     #[tokio::test]
     async fn those_who_ask_together_share_one_listing_and_one_failure() {
         let shelf = Shelf::<u32>::default();
-        let fetched = AtomicU32::new(0);
+        let (fetched, place) = (AtomicU32::new(0), Place::default());
         for fails in [true, false] {
             let asked = join_all((0..20).map(|_| {
                 shelf.get(
+                    &place,
                     |_, _| true,
                     async |_| {
                         tokio::task::yield_now().await;
@@ -93,26 +95,25 @@ mod tests {
 
     #[tokio::test]
     async fn who_gives_up_leaves_the_listing_to_the_next() {
-        let shelf = Shelf::<u32>::default();
-        let both = futures::join!(
-            shelf.get(
-                |_, _| true,
-                async |_| {
-                    tokio::task::yield_now().await;
-                    Err(Error::new(ErrorKind::Abandoned, Route::ListBotWebhooks))
-                }
-            ),
-            shelf.get(|_, _| true, async |_| Ok(2)),
-        );
-        assert_eq!(both.0.err().map(|error| error.kind), Some(ErrorKind::Abandoned));
-        assert_eq!(both.1.unwrap().content, 2);
+        let (shelf, place) = (Shelf::<u32>::default(), Place::default());
+        let gives_up = async |_| {
+            tokio::task::yield_now().await;
+            Err(Error::new(ErrorKind::Abandoned, Route::ListBotWebhooks))
+        };
+        let next = shelf.get(&place, |_, _| true, async |_| Ok(2));
+        let (gave_up, listed) = futures::join!(shelf.get(&place, |_, _| true, gives_up), next);
+        assert_eq!(gave_up.err().map(|error| error.kind), Some(ErrorKind::Abandoned));
+        assert_eq!(listed.unwrap().content, 2);
     }
 
     #[tokio::test]
     async fn a_listing_that_does_not_fit_is_fetched_again() {
         let shelf = Shelf::<u32>::default();
         for expected in [1, 1, 2] {
-            let got = shelf.get(|listing, _| listing.content >= expected, async |_| Ok(expected)).await.unwrap();
+            let got = shelf
+                .get(&Place::default(), |listing, _| listing.content >= expected, async |_| Ok(expected))
+                .await
+                .unwrap();
             assert_eq!(got.content, expected);
         }
     }

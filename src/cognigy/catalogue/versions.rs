@@ -21,7 +21,7 @@ const AFTER_FAILURE: Duration = Duration::from_mins(1);
 enum Found {
     /// The entity tag of each integration that has one.
     Tags(HashMap<WebhookId, ETag>),
-    /// It has no `_version`, or the installation does not list: true for as long as the session.
+    /// It has no `_version`, or the installation does not list (for us): true for as long as the session.
     Useless,
     /// It has more pages than it was worth for so many objects of ours.
     TooLong {
@@ -135,12 +135,11 @@ impl Session {
             versions.notes().learned.retain(|_, (at, _)| *at >= began);
             Ok(found.unwrap_or(Found::TooLong { own }))
         };
-        // Who waits for another one's listing holds no place at work, which that one may need.
-        let listing = self.caller().place.free_while(versions.shelf.get(fits, fetch)).await;
+        let listing = versions.shelf.get(&self.caller().place, fits, fetch).await;
         listing.map_or(Told::Nothing, |listing| versions.told(&listing, id, known))
     }
 
-    /// At most `worth` pages; `None` where that is not all. Fails only where this caller gave up.
+    /// At most `worth` pages; `None` where that is not all.
     async fn list_versions(&self, worth: usize) -> Result<Option<Found>, Error> {
         let mut tags = HashMap::new();
         let (mut pages, mut useless) = (0, false);
@@ -151,16 +150,23 @@ impl Session {
             useless = !page.is_empty() && tags.is_empty();
             !useless && pages < worth
         });
-        Ok(match walked.await {
-            Err(error) if error.kind == ErrorKind::Abandoned => return Err(error),
-            Ok(_) if useless => Some(Found::Useless),
-            Ok(all) => all.value.then_some(Found::Tags(tags)),
-            Err(error) if matches!(error.kind, ErrorKind::NotFound | ErrorKind::NotSupported) => Some(Found::Useless),
+        match walked.await {
+            Ok(_) if useless => Ok(Some(Found::Useless)),
+            Ok(all) => Ok(all.value.then_some(Found::Tags(tags))),
+            Err(error)
+                if matches!(
+                    error.kind,
+                    ErrorKind::NotFound | ErrorKind::NotSupported | ErrorKind::Forbidden { .. }
+                ) =>
+            {
+                Ok(Some(Found::Useless))
+            }
+            Err(error) if error.kind == ErrorKind::Abandoned => Err(error),
             Err(error) => {
                 tracing::debug!(%error, "the integrations cannot be compared from their listing");
-                Some(Found::Failed)
+                Ok(Some(Found::Failed))
             }
-        })
+        }
     }
 
     /// Tells the catalogue what a webhook's own answer said.

@@ -45,56 +45,30 @@ pub struct Place(Option<Arc<Counted>>);
 #[derive(Debug)]
 struct Counted {
     places: Arc<Semaphore>,
-    held: Mutex<Held>,
-}
-
-#[derive(Debug, Default)]
-struct Held {
-    permit: Option<OwnedSemaphorePermit>,
-    /// Waits under way, one within another: the place is given back by the first and taken again after the last.
-    waits: u32,
-}
-
-/// A wait under way.
-struct Waiting<'a>(&'a Counted);
-
-impl Drop for Waiting<'_> {
-    fn drop(&mut self) {
-        self.0.held().waits -= 1;
-    }
+    held: Mutex<Option<OwnedSemaphorePermit>>,
 }
 
 impl Place {
     /// Waits for a free place, in order of arrival.
     pub async fn take(places: &Arc<Semaphore>) -> Self {
         // A closed semaphore means that nobody counts any more.
-        let permit = Arc::clone(places).acquire_owned().await.ok();
-        Self(Some(Arc::new(Counted { places: Arc::clone(places), held: Mutex::new(Held { permit, waits: 0 }) })))
+        let held = Arc::clone(places).acquire_owned().await.ok();
+        Self(Some(Arc::new(Counted { places: Arc::clone(places), held: Mutex::new(held) })))
     }
 
-    /// Gives the place back, waits, and takes one again. A wait may be part of another one.
+    /// Gives the place back, waits, and takes one again. No such wait may be part of another one.
     pub async fn free_while<T>(&self, wait: impl Future<Output = T>) -> T {
         let Some(counted) = &self.0 else { return wait.await };
-        let waiting = counted.wait();
+        drop(counted.held().take());
         let result = wait.await;
-        drop(waiting);
-        if counted.held().waits == 0 {
-            let again = Arc::clone(&counted.places).acquire_owned().await.ok();
-            counted.held().permit = again;
-        }
+        let again = Arc::clone(&counted.places).acquire_owned().await.ok();
+        *counted.held() = again;
         result
     }
 }
 
 impl Counted {
-    fn wait(&self) -> Waiting<'_> {
-        let mut held = self.held();
-        held.waits += 1;
-        held.permit = None;
-        Waiting(self)
-    }
-
-    fn held(&self) -> MutexGuard<'_, Held> {
+    fn held(&self) -> MutexGuard<'_, Option<OwnedSemaphorePermit>> {
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -115,22 +89,6 @@ mod tests {
         assert!(futures::poll!(call.as_mut()).is_pending(), "the only place is taken");
         drop(other);
         call.await.unwrap();
-        assert_eq!(places.available_permits(), 0);
-    }
-
-    #[tokio::test]
-    async fn a_wait_within_a_wait_takes_no_place_before_both_are_over() {
-        let places = Arc::new(Semaphore::new(1));
-        let waiting = Place::take(&places).await;
-        let (end, ended) = tokio::sync::oneshot::channel::<()>();
-        let mut outer = std::pin::pin!(waiting.free_while(async {
-            waiting.free_while(async {}).await;
-            ended.await
-        }));
-        assert!(futures::poll!(outer.as_mut()).is_pending());
-        assert_eq!(places.available_permits(), 1);
-        end.send(()).unwrap();
-        outer.await.unwrap();
         assert_eq!(places.available_permits(), 0);
     }
 

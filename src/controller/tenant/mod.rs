@@ -23,7 +23,7 @@ use super::{
 use crate::{
     api::{CognigyTenant, FINALIZER, ObjectKey, Reason},
     cluster::{self, audit::Fact, metadata},
-    cognigy::{CallObserver as _, Caller, CircuitState, ErrorKind, Lane, Place, Session, Urgency},
+    cognigy::{CallObserver as _, Caller, CircuitState, ErrorKind, Lane, Place, Route, Session, Surface, Urgency},
 };
 
 /// Refused credentials are tried again this often, however many webhooks wait.
@@ -129,7 +129,9 @@ async fn connect(
     let open = connection.session.as_ref().is_some_and(|session| session.circuit() == CircuitState::Open);
     if due || open {
         let caller = caller(key, context, &connection.fingerprint, place);
-        probe(&mut connection, caller).await;
+        let used = context.index.surfaces_of_tenant(key);
+        let listed = used.is_empty() || used.contains(&Surface::Integrations);
+        probe(&mut connection, caller, listed).await;
     }
     Ok(connection)
 }
@@ -154,10 +156,20 @@ fn caller(key: &ObjectKey, context: &Arc<Context>, fingerprint: &str, place: Pla
 }
 
 /// One cheap call decides whether the connection works.
-async fn probe(connection: &mut Connection, caller: Caller) {
+///
+/// `listed`: webhooks of this tenant are registered, or may be.
+async fn probe(connection: &mut Connection, caller: Caller, listed: bool) {
     let Some(session) = &connection.session else { return };
     let session = session.on_behalf_of(caller);
-    let Err(error) = session.probe().await else {
+    let probed = match session.probe().await {
+        // The probe lists registrations: where no webhook needs them, that they are refused says all the same that the
+        // credentials are good.
+        Err(error) if !listed && matches!(error.kind, ErrorKind::Forbidden { .. }) && error.route != Route::Token => {
+            Ok(())
+        }
+        probed => probed.map(drop),
+    };
+    let Err(error) = probed else {
         connection.state = State::Ready;
         connection.next_probe = None;
         connection.failures = 0;

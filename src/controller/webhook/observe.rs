@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     api::{
-        CognigyTenant, CognigyWebhook, ObjectKey, RetryPolicy,
+        CognigyTenant, CognigyWebhook, ObjectKey, REGISTRATION_ANNOTATION, RetryPolicy,
         tenant::NamespacesFrom,
         webhook::{AdoptionPolicy, AppliedPolicy, DeletionPolicy, Mode},
     },
@@ -202,12 +202,15 @@ fn policy(webhook: &CognigyWebhook, context: &Context) -> Result<Option<WantedPo
     Ok(Some(WantedPolicy { of, intervals }))
 }
 
-/// The older of two resources that register the same name with the same tenant wins (resources.md): by creation time,
-/// then by uid, so that a restart decides alike.
+/// The older of two resources that register the same name with the same tenant wins (resources.md). Creation times have
+/// whole seconds: within one, who has claimed the name already goes before who has not, then the uid decides, so that a
+/// restart decides alike.
 fn conflict(webhook: &CognigyWebhook, tenant: &ObjectKey, context: &Context) -> Result<(), Failure> {
     let name = webhook.registered_name();
     let age = |webhook: &CognigyWebhook| {
-        (webhook.metadata.creation_timestamp.clone().map(|time| time.0), webhook.metadata.uid.clone())
+        let created = webhook.metadata.creation_timestamp.clone().map(|time| time.0);
+        let claimed = webhook.annotations().contains_key(REGISTRATION_ANNOTATION);
+        (created, !claimed, webhook.metadata.uid.clone())
     };
     let own = age(webhook);
     let rivals = context.index.webhooks_of_registration(tenant, &name);
