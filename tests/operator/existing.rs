@@ -289,15 +289,15 @@ async fn a_policy_that_is_changed_and_changed_back_arrives_each_time() {
         world.house().await;
         let id = world.bot_webhook("one");
         world.existing("of-bot", json!({"botId": "support", "webhookId": id}), json!({})).await;
-        for (round, intervals) in [vec![100, 200, 400], vec![50, 100], vec![100, 200, 400]].into_iter().enumerate() {
+        for (generation, intervals) in (1..).zip([vec![100, 200, 400], vec![50, 100], vec![100, 200, 400]]) {
             world.policy("patient", json!({"intervalsMs": intervals})).await;
             world
                 .until("of-bot", |webhook: &CognigyWebhook| {
                     let applied = webhook.status.as_ref().and_then(|status| status.retry_policy.as_ref());
-                    applied.is_some_and(|applied| applied.generation == round as i64 + 1)
+                    applied.is_some_and(|applied| applied.generation == generation)
                 })
                 .await;
-            assert_eq!(world.window(&id)["maxAttempts"], json!(intervals.len()), "round {round}");
+            assert_eq!(world.window(&id)["maxAttempts"], json!(intervals.len()), "generation {generation}");
         }
     })
     .await;
@@ -365,9 +365,11 @@ async fn somebody_elses_change_between_read_and_write_is_read_again_and_kept() {
     .await;
 }
 
-/// One policy to either form, or the sentence that says what to change (docs/resources.md, `RetryPolicy`).
-#[tokio::test(flavor = "multi_thread")]
-async fn every_policy_goes_where_it_is_said_to_go_and_nowhere_else() {
+/// A policy, what a bot webhook is then given, and what a webhook is; or the sentence that says what to change.
+type Row = (&'static str, Value, Result<Value, &'static str>, Result<Vec<i64>, &'static str>);
+
+/// One policy to either form (docs/resources.md, `RetryPolicy`).
+fn matrix() -> Vec<Row> {
     let window = |strategy: &str, attempts: i64, base: i64, max: i64, seconds: i64| {
         Ok(json!({"enabled": true, "maxAttempts": attempts, "backoffStrategy": strategy, "baseDelayMs": base,
             "maxDelayMs": max, "maxRetryWindowSeconds": seconds}))
@@ -377,7 +379,7 @@ async fn every_policy_goes_where_it_is_said_to_go_and_nowhere_else() {
         json!({"maxRetries": retries, "backoff": {"strategy": strategy, "baseDelayMs": base, "maxDelayMs": max},
             "maxRetryWindowSeconds": seconds})
     };
-    let table: Vec<(&str, Value, Result<Value, &str>, Result<Vec<i64>, &str>)> = vec![
+    vec![
         (
             "exponential",
             backoff("Exponential", 4, 100, 30_000, 3600),
@@ -429,10 +431,14 @@ async fn every_policy_goes_where_it_is_said_to_go_and_nowhere_else() {
             window("exponential", 5, 300, 60_000, 1),
             intervals(&[300, 600]),
         ),
-    ];
+    ]
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_policy_goes_where_it_is_said_to_go_and_nowhere_else() {
     world(Options::default(), async |world| {
         world.tenant("production", json!({})).await;
-        for (name, policy, of_bot, of_webhook) in &table {
+        for (name, policy, of_bot, of_webhook) in &matrix() {
             world.policy(name, policy.clone()).await;
             let bot = world.bot_webhook(name);
             let id = world.add_integration(json!({"name": name, "url": "https://hooks.example.com/x"}));

@@ -487,6 +487,12 @@ impl World {
             .collect()
     }
 
+    /// Waits until whatever is created next is younger than this: creation times have whole seconds.
+    pub async fn until_older(&self, webhook: &CognigyWebhook) {
+        let created = webhook.metadata.creation_timestamp.as_ref().unwrap().0.as_second();
+        self.eventually("the next second", async || jiff::Timestamp::now().as_second() > created).await;
+    }
+
     /// Waits until `true`; for what has no watch.
     pub async fn eventually(&self, what: &str, mut check: impl AsyncFnMut() -> bool) {
         let deadline = tokio::time::Instant::now() + PATIENCE;

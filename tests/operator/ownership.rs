@@ -180,13 +180,7 @@ async fn of_two_resources_with_one_name_the_older_wins_and_is_untouched() {
         world.webhook("older", json!({"name": "orders"})).await;
         let winner = world.until_reason("older", "Active").await;
         world.clear_log();
-        // Creation times have whole seconds.
-        world
-            .eventually("the next second", async || {
-                let now = jiff::Timestamp::now();
-                now.as_second() > winner.metadata.creation_timestamp.as_ref().unwrap().0.as_second()
-            })
-            .await;
+        world.until_older(&winner).await;
         world.webhook("younger", json!({"name": "orders"})).await;
         let loser = world.until_reason("younger", "NameConflict").await;
         let conditions = loser.status.unwrap().conditions;

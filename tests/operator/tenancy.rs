@@ -186,8 +186,9 @@ async fn a_webhooks_policy_comes_from_its_own_namespace_only() {
 async fn guests_of_two_namespaces_with_one_name_conflict_at_one_tenant() {
     two_namespaces(json!({"allowedNamespaces": {"from": "All"}}), &[], async |world, other| {
         world.webhook("orders", json!({})).await;
-        world.until_reason("orders", "Active").await;
+        let winner = world.until_reason("orders", "Active").await;
         let registered = world.integrations();
+        world.until_older(&winner).await;
         world.guest(other, "orders", json!({})).await;
         let loser = message(&world.until_reason_in(other, "orders", "NameConflict").await);
         assert!(loser.contains(&format!("{}/orders is older", world.namespace)), "{loser}");

@@ -167,18 +167,18 @@ impl Session {
         wanted: &BotWebhookRef,
         freshness: Freshness,
     ) -> Result<Listed, Error> {
-        let shelf = self.catalogue().bot(bot);
-        let found = shelf.find(&*self.listing(bot, &shelf, freshness.presence).await?, wanted);
+        let listed = self.catalogue().bot(bot);
+        let found = listed.find(&*self.listing(bot, &listed, freshness.presence).await?, wanted);
         if matches!(found, Listed::One(_)) || freshness.absence >= freshness.presence {
             return Ok(found);
         }
-        Ok(shelf.find(&*self.listing(bot, &shelf, freshness.absence).await?, wanted))
+        Ok(listed.find(&*self.listing(bot, &listed, freshness.absence).await?, wanted))
     }
 
     async fn listing(
         &self,
         bot: &BotId,
-        shelf: &BotShelf,
+        listed: &BotShelf,
         max_age: Duration,
     ) -> Result<Arc<Listing<Vec<BotWebhook>>>, Error> {
         let fits = |listing: &Listing<_>, asked: Instant| asked.saturating_duration_since(listing.began) <= max_age;
@@ -188,10 +188,10 @@ impl Session {
                 Err(error) if error.kind == ErrorKind::NotFound => Vec::new(),
                 Err(error) => return Err(error),
             };
-            shelf.arrived(began, &content);
+            listed.arrived(began, &content);
             Ok(content)
         };
-        shelf.shelf.get(&self.caller().place, fits, fetch).await
+        listed.shelf.get(&self.caller().place, fits, fetch).await
     }
 
     /// Writes a retry policy, and keeps the shared listing in step. The answer is false where Cognigy says that the webhook
@@ -203,13 +203,13 @@ impl Session {
         policy: &WindowPolicy,
         key: &IdempotencyKey,
     ) -> Result<Answer<bool>, Error> {
-        let shelf = self.catalogue().bot(bot);
-        shelf.note(id, Held::InDoubt);
+        let listed = self.catalogue().bot(bot);
+        listed.note(id, Held::InDoubt);
         let answer = self.patch_bot_webhook(bot, id, policy, key).await;
         match &answer {
-            Ok(Answer { value: Some(other), .. }) if other != policy => shelf.note(id, Held::Policy(other.clone())),
-            Ok(_) => shelf.note(id, Held::Policy(policy.clone())),
-            Err(_) => shelf.note(id, Held::InDoubt),
+            Ok(Answer { value: Some(other), .. }) if other != policy => listed.note(id, Held::Policy(other.clone())),
+            Ok(_) => listed.note(id, Held::Policy(policy.clone())),
+            Err(_) => listed.note(id, Held::InDoubt),
         }
         Ok(answer?.map(|told| told.is_none_or(|told| told == *policy)))
     }
@@ -217,8 +217,8 @@ impl Session {
     /// A policy that is not shown is about to be written once more, to find out whether the listings show policies. False
     /// where somebody else finds out already.
     pub fn try_whether_policies_are_shown(&self, bot: &BotId) -> bool {
-        let shelf = self.catalogue().bot(bot);
-        let mut notes = shelf.notes();
+        let listed = self.catalogue().bot(bot);
+        let mut notes = listed.notes();
         let first = notes.shows == Shows::Unknown;
         if first {
             notes.shows = Shows::Tried(Instant::now());

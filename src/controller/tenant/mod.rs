@@ -50,9 +50,6 @@ pub async fn reconcile(tenant: Arc<CognigyTenant>, context: Arc<Context>, place:
     let verdict = status::verdict(&tenant, &connection);
     let retry = next_pass(&tenant, &connection);
     let new_spec = tenant.status.as_ref().and_then(|status| status.observed_generation) != tenant.metadata.generation;
-    if let Some(session) = &connection.session {
-        context.metrics.circuit(&key.to_string(), session.circuit());
-    }
     if context.sessions.put(&key, connection.clone()) || new_spec {
         // Listed only now: a webhook that came while the connection was made found nothing and waits for this.
         context.triggers.webhooks(context.index.webhooks_of_tenant(&key));
