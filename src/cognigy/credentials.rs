@@ -14,7 +14,7 @@ use uuid::Uuid;
 use super::config::check_url;
 use super::gate::Host;
 use super::problem::{Problem, Secrets};
-use super::session::{Inner, REQUEST_ID, failed};
+use super::session::{Inner, REQUEST_ID};
 use super::token::{Grant, NoToken, Token, TokenSource};
 use super::wire::{self, Failure, RawAnswer};
 use super::{Auth, ConfigError, Error, ErrorKind, Hosts, Route, TokenOutcome};
@@ -133,8 +133,8 @@ impl Inner {
             .timeout(TOKEN_TIMEOUT)
             .body(body)
             .build()
-            .map_err(|error| failed(Failure::from_build(&error), Route::Token))?;
-        let raw = wire::exchange(&self.client, request).await.map_err(|failure| failed(failure, Route::Token))?;
+            .map_err(|error| Failure::from_build(&error).of_route(Route::Token))?;
+        let raw = wire::exchange(&self.client, request).await.map_err(|failure| failure.of_route(Route::Token))?;
         self.judge_grant(&raw, oauth2)
     }
 

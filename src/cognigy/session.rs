@@ -328,7 +328,7 @@ impl Inner {
         };
         let latency = began.elapsed();
         let (code, result) = match sent {
-            Err(failure) => (failure.code, Err(failed(failure, call.route))),
+            Err(failure) => (failure.code, Err(failure.of_route(call.route))),
             Ok(raw) => {
                 let code = Code::Status(raw.status.as_u16());
                 let unchanged = raw.status == StatusCode::NOT_MODIFIED && call.is_conditional_read();
@@ -445,8 +445,4 @@ impl fmt::Debug for Session {
             .field("circuit", &self.circuit())
             .finish_non_exhaustive()
     }
-}
-
-pub(super) fn failed(failure: Failure, route: Route) -> Error {
-    Error::new(failure.kind, route).detail(failure.detail)
 }

@@ -6,7 +6,7 @@ use http::{HeaderMap, StatusCode};
 use reqwest::redirect::Policy;
 use reqwest::{Certificate, Client, Request, Response};
 
-use super::{Code, ConfigError, ErrorKind, crypto, problem, tls};
+use super::{Code, ConfigError, Error, ErrorKind, Route, crypto, problem, tls};
 
 /// No answer needs more; a larger one is not read to its end.
 const MAX_BODY: usize = 1024 * 1024;
@@ -84,6 +84,11 @@ async fn read(response: &mut Response) -> Result<Vec<u8>, Failure> {
 }
 
 impl Failure {
+    /// The error that it is for a call to this route.
+    pub fn of_route(self, route: Route) -> Error {
+        Error::new(self.kind, route).detail(self.detail)
+    }
+
     /// A request that could not even be written.
     pub fn from_build(error: &reqwest::Error) -> Self {
         Self { kind: ErrorKind::Unreachable, code: Code::Unreachable, detail: chain(error) }

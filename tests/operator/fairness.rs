@@ -1,7 +1,7 @@
 //! One fair gate per installation: who goes first, what a 429 means for everybody, and that waiting holds up nobody else.
 
 use cognigy_operator::api::{CognigyTenant, CognigyWebhook};
-use cognigy_simulator::{Answer, Fault, Options, Request, RetryAfter, Route, Simulator, State};
+use cognigy_simulator::{Answer, BotWebhook, Fault, Options, Request, RetryAfter, Route, Simulator, State};
 use control_plane::User;
 use serde_json::{Value, json};
 
@@ -152,6 +152,37 @@ async fn hanging_callbacks_do_not_hold_up_another_tenant() {
                 None,
                 "its check still hangs, or waits for its turn"
             );
+        }
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn those_who_wait_for_one_shared_listing_hold_up_nobody() {
+    world(Options::default(), async |world| {
+        for tenant in ["production", "neighbour"] {
+            world.tenant(tenant, json!({"limits": {"requestTimeoutSeconds": 120}})).await;
+            world.until_tenant(tenant, "Connected").await;
+        }
+        world.policy("patient", json!({"maxRetries": 3, "backoff": {"baseDelayMs": 1000, "maxDelayMs": 30000}})).await;
+        let hang = world.fault(Fault::on(Route::ListBotWebhooks).hang());
+        let names: Vec<_> = (0..40).map(World::nth).collect();
+        for name in &names {
+            world.add_bot_webhook(BotWebhook::new("bot-1", name, "https://bot.example.com/hook"));
+            let existing = json!({"botId": "bot-1", "name": name});
+            let spec = json!({"url": null, "existing": existing, "retryPolicyRef": {"name": "patient"}});
+            world.webhook(name, spec).await;
+        }
+        world.until_sim("the listing", |state| state.count(Route::ListBotWebhooks) >= 1).await;
+        world.webhook("orders", json!({"tenantRef": {"name": "neighbour"}})).await;
+        world.until_reason("orders", "Active").await;
+        let listings = world.requests_to(Route::ListBotWebhooks);
+        assert!(listings.iter().all(|request| request.status.is_none()), "it still hangs: {listings:?}");
+        // The first webhook of a bot asks for other scopes, and so for another session with a listing of its own.
+        assert!(listings.len() <= 2, "all others share it: {listings:?}");
+        world.remove_fault(hang);
+        for name in &names {
+            world.until_reason(name, "Active").await;
         }
     })
     .await;

@@ -94,6 +94,19 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn who_gives_up_leaves_the_listing_to_the_next() {
+        let (shelf, place) = (Shelf::<u32>::default(), Place::default());
+        let gives_up = async |_| {
+            tokio::task::yield_now().await;
+            Err(Error::new(ErrorKind::Abandoned, Route::ListBotWebhooks))
+        };
+        let next = shelf.get(&place, |_, _| true, async |_| Ok(2));
+        let (gave_up, listed) = futures::join!(shelf.get(&place, |_, _| true, gives_up), next);
+        assert_eq!(gave_up.err().map(|error| error.kind), Some(ErrorKind::Abandoned));
+        assert_eq!(listed.unwrap().content, 2);
+    }
+
+    #[tokio::test]
     async fn a_listing_that_does_not_fit_is_fetched_again() {
         let shelf = Shelf::<u32>::default();
         for expected in [1, 1, 2] {

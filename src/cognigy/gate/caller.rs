@@ -56,7 +56,7 @@ impl Place {
         Self(Some(Arc::new(Counted { places: Arc::clone(places), held: Mutex::new(held) })))
     }
 
-    /// Gives the place back, waits, and takes one again.
+    /// Gives the place back, waits, and takes one again. No such wait may be part of another one.
     pub async fn free_while<T>(&self, wait: impl Future<Output = T>) -> T {
         let Some(counted) = &self.0 else { return wait.await };
         drop(counted.held().take());
