@@ -31,7 +31,6 @@ async fn apply_all(world: &World, specs: Vec<(String, Value)>) {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_bot_webhooks_of_a_bot_are_compared_from_one_listing_a_period() {
     world(Options::default(), async |world| {
-        world.tenant("production", json!({"resyncPeriodSeconds": 86_400})).await;
         world.policy("patient", json!({"intervalsMs": [100, 200, 400]})).await;
         let specs = (0..MANY).map(|n| {
             let id = world.add_bot_webhook(BotWebhook::new("support", &format!("hook-{n}"), "https://h.example.com/x"));
@@ -39,6 +38,7 @@ async fn the_bot_webhooks_of_a_bot_are_compared_from_one_listing_a_period() {
             (format!("hook-{n}"), json!({"url": null, "existing": existing, "retryPolicyRef": {"name": "patient"}}))
         });
         apply_all(world, specs.collect()).await;
+        world.tenant("production", json!({"resyncPeriodSeconds": 86_400})).await;
         all_ready(world, MANY).await;
         assert_eq!(world.count(Route::PatchBotWebhook), MANY, "one write each");
         assert_eq!(world.count(Route::ListBotWebhooks), 3, "one listing for all of them");
@@ -83,11 +83,8 @@ async fn integrations_are_compared_from_the_listing_where_it_carries_their_versi
         world(options, async |world| {
             world.tenant("production", json!({"resyncPeriodSeconds": 86_400})).await;
             world.policy("patient", json!({"intervalsMs": [100, 200, 400]})).await;
-            let specs = (0..MANY).map(|n| {
-                let fields = json!({"name": format!("hook-{n}"), "url": "https://hooks.example.com/x"});
-                let existing = json!({"webhookId": world.add_integration(fields)});
-                (format!("hook-{n}"), json!({"url": null, "existing": existing, "retryPolicyRef": {"name": "patient"}}))
-            });
+            let spec = json!({"retryPolicyRef": {"name": "patient"}, "healthCheck": {"disabled": true}});
+            let specs = (0..MANY).map(|n| (format!("hook-{n}"), spec.clone()));
             apply_all(world, specs.collect()).await;
             all_ready(world, MANY).await;
             world.stop_operator().await;

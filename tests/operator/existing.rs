@@ -438,13 +438,18 @@ fn matrix() -> Vec<Row> {
 async fn every_policy_goes_where_it_is_said_to_go_and_nowhere_else() {
     world(Options::default(), async |world| {
         world.tenant("production", json!({})).await;
-        for (name, policy, of_bot, of_webhook) in &matrix() {
+        let mut applied = Vec::new();
+        let table = matrix();
+        for (name, policy, of_bot, of_webhook) in &table {
             world.policy(name, policy.clone()).await;
             let bot = world.bot_webhook(name);
             let id = world.add_integration(json!({"name": name, "url": "https://hooks.example.com/x"}));
             let policy = json!({"retryPolicyRef": {"name": name}});
             world.existing(&format!("{name}-bot"), json!({"botId": "support", "webhookId": bot}), policy.clone()).await;
             world.existing(&format!("{name}-webhook"), json!({"webhookId": id}), policy).await;
+            applied.push((*name, bot, id, of_bot, of_webhook));
+        }
+        for (name, bot, id, of_bot, of_webhook) in applied {
             let refused = async |resource: String, sentence: &str| {
                 let webhook = world.until_reason(&resource, "RetryPolicyUnsupported").await;
                 let conditions = webhook.status.unwrap().conditions;
