@@ -9,8 +9,8 @@ use crate::screen::{Cell, Style, cell, head, plain};
 /// The routes that make a webhook live, in the order of its life.
 const COLUMNS: [(&[Route], &str); 4] = [
     (&[Route::CreateIntegration], "REGISTER"),
-    (&[Route::GetIntegration, Route::GetWebhook], "READ"),
-    (&[Route::PutWebhook], "POLICY"),
+    (&[Route::GetIntegration, Route::GetWebhook, Route::ListBotWebhooks], "READ"),
+    (&[Route::PutWebhook, Route::PatchBotWebhook], "POLICY"),
     (&[Route::UpdateIntegration], "ACTIVATE"),
 ];
 
@@ -40,7 +40,8 @@ pub(crate) fn table(simulator: &Handle) -> Vec<Vec<Cell>> {
 }
 
 fn count(state: &State) -> BTreeMap<String, Count> {
-    let names: BTreeMap<_, _> = state.integrations().iter().map(|one| (one.id.as_str(), &one.name)).collect();
+    let mut names: BTreeMap<_, _> = state.integrations().iter().map(|one| (one.id.as_str(), &one.name)).collect();
+    names.extend(state.bot_webhooks().iter().map(|one| (one.id.as_str(), &one.name)));
     let mut counts: BTreeMap<String, Count> = BTreeMap::new();
     for name in names.values() {
         counts.entry((*name).clone()).or_default().checks = state.callback_requests(name).len();
@@ -51,6 +52,9 @@ fn count(state: &State) -> BTreeMap<String, Count> {
         let body = request.json();
         let id = request.path.rsplit('/').next().unwrap_or_default();
         let name = names.get(id).map(|name| name.as_str()).or_else(|| body["name"].as_str()).unwrap_or_default();
+        // One listing serves all webhooks of its bot.
+        let bot_webhook = state.bot_webhooks().iter().find(|one| request.path.contains(&one.bot_id));
+        let name = if route == Route::ListBotWebhooks { bot_webhook.map_or("", |one| &one.name) } else { name };
         if let Some(count) = counts.get_mut(name) {
             count.calls[column] += 1;
             count.conflicts += usize::from(request.status == Some(409));

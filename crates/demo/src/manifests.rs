@@ -94,7 +94,7 @@ fn yaml_files(folder: &Path) -> Result<Vec<PathBuf>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::scenario::{CONTESTED, LUCKY, UNHEALTHY};
+    use crate::scenario::{BOT, BOT_WEBHOOK, CONTESTED, IMPORTED, LUCKY, UNHEALTHY};
 
     fn localised(mut object: Value) -> Value {
         let base = Url::parse("https://127.0.0.1:1/new").unwrap();
@@ -139,8 +139,9 @@ mod tests {
             .unwrap()
             .into_iter()
             .map(|file| serde_saphyr::from_str::<Value>(&fs::read_to_string(file).unwrap()).unwrap());
-        let webhooks = objects.filter(|object| object["kind"] == "CognigyWebhook");
-        let names: Vec<_> = webhooks.map(|object| object["metadata"]["name"].as_str().unwrap().to_owned()).collect();
-        assert_eq!(names, [LUCKY, UNHEALTHY, CONTESTED]);
+        let webhooks: Vec<_> = objects.filter(|object| object["kind"] == "CognigyWebhook").collect();
+        let names: Vec<_> = webhooks.iter().map(|object| object["metadata"]["name"].as_str().unwrap()).collect();
+        assert_eq!(names, [LUCKY, UNHEALTHY, CONTESTED, IMPORTED]);
+        assert_eq!(webhooks[3]["spec"]["existing"], json!({"botId": BOT, "name": BOT_WEBHOOK}));
     }
 }

@@ -1,8 +1,9 @@
-//! What happens to the three webhooks of `examples/`: one has luck, one has a bad endpoint, one has a busy colleague.
+//! What happens to the webhooks of `examples/`: one has luck, one has a bad endpoint, one has a busy colleague, and one was
+//! there before.
 
 use std::time::Duration;
 
-use cognigy_simulator::{Answer, Fault, Handle, Route, State};
+use cognigy_simulator::{Answer, BotWebhook, Fault, Handle, Route, State};
 use serde_json::json;
 use tokio::task::JoinHandle;
 
@@ -12,6 +13,12 @@ pub(crate) const LUCKY: &str = "order-fulfillment";
 pub(crate) const UNHEALTHY: &str = "payment-notifications";
 /// Somebody changes it in Cognigy at the worst moment.
 pub(crate) const CONTESTED: &str = "ticket-updates";
+
+/// It exists already: a bot's webhook.
+pub(crate) const IMPORTED: &str = "handover-notifications";
+/// Its bot, and its name in Cognigy.
+pub(crate) const BOT: &str = "66a1c0ffee00000000000001";
+pub(crate) const BOT_WEBHOOK: &str = "Handover notifications";
 
 /// How many health checks of [`UNHEALTHY`] fail.
 pub(crate) const FAILED_CHECKS: usize = 2;
@@ -23,6 +30,7 @@ pub(crate) const FOREIGN_VALUE: &str = "eu-2";
 
 /// Prepares the simulator. The task plays the colleague, and ends once it has.
 pub(crate) fn prepare(simulator: &Handle) -> JoinHandle<()> {
+    simulator.add_bot_webhook(BotWebhook::new(BOT, BOT_WEBHOOK, "https://hooks.example.com/handover"));
     simulator.callback(UNHEALTHY).answers(vec![Answer::status(503); FAILED_CHECKS]);
     let slow = simulator.fault(Fault::on(Route::PutWebhook).delay(SLOW_WRITE));
     let simulator = simulator.clone();

@@ -14,7 +14,7 @@ use crate::{
     metrics,
     objects::{self, Object},
     operator::Operator,
-    scenario::{self, CONTESTED, FAILED_CHECKS, FOREIGN_FIELD, FOREIGN_VALUE, LUCKY, UNHEALTHY},
+    scenario::{self, CONTESTED, FAILED_CHECKS, FOREIGN_FIELD, FOREIGN_VALUE, IMPORTED, LUCKY, UNHEALTHY},
     screen::{Screen, Style, cell, plain},
 };
 
@@ -120,6 +120,7 @@ fn announce(screen: &mut Screen) {
         story(LUCKY, "is to go live: registered, given its retry policy, checked, activated".into()),
         story(UNHEALTHY, format!("has an endpoint that answers 503 to the first {FAILED_CHECKS} health checks")),
         story(CONTESTED, "is changed by somebody else while its retry policy is being written: a 409".into()),
+        story(IMPORTED, "exists already, as a bot's webhook: only its retry policy is managed".into()),
     ]);
 }
 

@@ -73,12 +73,12 @@ mod tests {
 
     #[tokio::test]
     async fn those_who_ask_together_share_one_listing_and_one_failure() {
-        let shelf = Shelf::<u32>::default();
+        let (shelf, place) = (Shelf::<u32>::default(), Place::default());
         let fetched = AtomicU32::new(0);
         for fails in [true, false] {
             let asked = join_all((0..20).map(|_| {
                 shelf.get(
-                    &Place::default(),
+                    &place,
                     |_, _| true,
                     async |_| {
                         tokio::task::yield_now().await;
@@ -95,12 +95,10 @@ mod tests {
 
     #[tokio::test]
     async fn a_listing_that_does_not_fit_is_fetched_again() {
-        let shelf = Shelf::<u32>::default();
+        let (shelf, place) = (Shelf::<u32>::default(), Place::default());
         for expected in [1, 1, 2] {
-            let got = shelf
-                .get(&Place::default(), |listing, _| listing.content >= expected, async |_| Ok(expected))
-                .await
-                .unwrap();
+            let got =
+                shelf.get(&place, |listing, _| listing.content >= expected, async |_| Ok(expected)).await.unwrap();
             assert_eq!(got.content, expected);
         }
     }

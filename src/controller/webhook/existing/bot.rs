@@ -96,21 +96,19 @@ impl Pass<'_> {
                 actual: (!actual.is_empty()).then(|| actual.to_owned()),
             }]
         };
-        let differences =
-            match &one.policy {
-                Held::Policy(actual) => compare::window_policy(wanted, actual),
-                Held::Undocumented => all("a form that is not documented"),
-                Held::InDoubt => {
-                    self.found = Found::There(Compared::Differs);
-                    return;
-                }
-                Held::NotShown if recorded => Vec::new(),
-                Held::NeverShown if recorded && !self.wish.observe => {
-                    if self.session.try_whether_policies_are_shown(bot) { all("") } else { Vec::new() }
-                }
-                Held::NeverShown if recorded => Vec::new(),
-                Held::Nothing | Held::NotShown | Held::NeverShown => all(""),
-            };
+        let differences = match &one.policy {
+            Held::Policy(actual) => compare::window_policy(wanted, actual),
+            Held::Undocumented => all("a form that is not documented"),
+            Held::InDoubt => {
+                self.found = Found::There(Compared::Differs);
+                return;
+            }
+            Held::NeverShown if recorded && !self.wish.observe && self.session.try_whether_policies_are_shown(bot) => {
+                all("")
+            }
+            Held::NotShown | Held::NeverShown if recorded => Vec::new(),
+            Held::Nothing | Held::NotShown | Held::NeverShown => all(""),
+        };
         self.compared(differences);
     }
 
