@@ -147,6 +147,14 @@ impl BotShelf {
         }
     }
 
+    /// A write did not go through, so the next listing says nothing about whether policies are shown.
+    fn untried(&self) {
+        let mut notes = self.notes();
+        if matches!(notes.shows, Shows::Tried(_)) {
+            notes.shows = Shows::Unknown;
+        }
+    }
+
     /// Draws conclusions from a listing that just arrived, and forgets what it makes obsolete.
     fn arrived(&self, began: Instant, content: &[BotWebhook]) {
         let mut notes = self.notes();
@@ -167,18 +175,18 @@ impl Session {
         wanted: &BotWebhookRef,
         freshness: Freshness,
     ) -> Result<Listed, Error> {
-        let listed = self.catalogue().bot(bot);
-        let found = listed.find(&*self.listing(bot, &listed, freshness.presence).await?, wanted);
+        let of_bot = self.catalogue().bot(bot);
+        let found = of_bot.find(&*self.listing(bot, &of_bot, freshness.presence).await?, wanted);
         if matches!(found, Listed::One(_)) || freshness.absence >= freshness.presence {
             return Ok(found);
         }
-        Ok(listed.find(&*self.listing(bot, &listed, freshness.absence).await?, wanted))
+        Ok(of_bot.find(&*self.listing(bot, &of_bot, freshness.absence).await?, wanted))
     }
 
     async fn listing(
         &self,
         bot: &BotId,
-        listed: &BotShelf,
+        of_bot: &BotShelf,
         max_age: Duration,
     ) -> Result<Arc<Listing<Vec<BotWebhook>>>, Error> {
         let fits = |listing: &Listing<_>, asked: Instant| asked.saturating_duration_since(listing.began) <= max_age;
@@ -188,10 +196,10 @@ impl Session {
                 Err(error) if error.kind == ErrorKind::NotFound => Vec::new(),
                 Err(error) => return Err(error),
             };
-            listed.arrived(began, &content);
+            of_bot.arrived(began, &content);
             Ok(content)
         };
-        listed.shelf.get(&self.caller().place, fits, fetch).await
+        of_bot.shelf.get(&self.caller().place, fits, fetch).await
     }
 
     /// Writes a retry policy, and keeps the shared listing in step. The answer is false where Cognigy says that the webhook
@@ -203,13 +211,16 @@ impl Session {
         policy: &WindowPolicy,
         key: &IdempotencyKey,
     ) -> Result<Answer<bool>, Error> {
-        let listed = self.catalogue().bot(bot);
-        listed.note(id, Held::InDoubt);
+        let of_bot = self.catalogue().bot(bot);
+        of_bot.note(id, Held::InDoubt);
         let answer = self.patch_bot_webhook(bot, id, policy, key).await;
         match &answer {
-            Ok(Answer { value: Some(other), .. }) if other != policy => listed.note(id, Held::Policy(other.clone())),
-            Ok(_) => listed.note(id, Held::Policy(policy.clone())),
-            Err(_) => listed.note(id, Held::InDoubt),
+            Ok(Answer { value: Some(other), .. }) if other != policy => of_bot.note(id, Held::Policy(other.clone())),
+            Ok(_) => of_bot.note(id, Held::Policy(policy.clone())),
+            Err(_) => {
+                of_bot.note(id, Held::InDoubt);
+                of_bot.untried();
+            }
         }
         Ok(answer?.map(|told| told.is_none_or(|told| told == *policy)))
     }
@@ -217,8 +228,8 @@ impl Session {
     /// A policy that is not shown is about to be written once more, to find out whether the listings show policies. False
     /// where somebody else finds out already.
     pub fn try_whether_policies_are_shown(&self, bot: &BotId) -> bool {
-        let listed = self.catalogue().bot(bot);
-        let mut notes = listed.notes();
+        let of_bot = self.catalogue().bot(bot);
+        let mut notes = of_bot.notes();
         let first = notes.shows == Shows::Unknown;
         if first {
             notes.shows = Shows::Tried(Instant::now());

@@ -108,12 +108,10 @@ mod tests {
 
     #[tokio::test]
     async fn a_listing_that_does_not_fit_is_fetched_again() {
-        let shelf = Shelf::<u32>::default();
+        let (shelf, place) = (Shelf::<u32>::default(), Place::default());
         for expected in [1, 1, 2] {
-            let got = shelf
-                .get(&Place::default(), |listing, _| listing.content >= expected, async |_| Ok(expected))
-                .await
-                .unwrap();
+            let got =
+                shelf.get(&place, |listing, _| listing.content >= expected, async |_| Ok(expected)).await.unwrap();
             assert_eq!(got.content, expected);
         }
     }
