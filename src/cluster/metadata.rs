@@ -27,14 +27,6 @@ where
     patch(api, object, changes.into_iter().flatten().collect()).await
 }
 
-/// Sets an annotation; `None` where it has the value already.
-pub async fn set_annotation<K>(api: &Api<K>, object: &K, annotation: (&str, &str)) -> kube::Result<Option<K>>
-where
-    K: Resource + Clone + DeserializeOwned + Debug,
-{
-    patch(api, object, annotation_set(object, annotation).into_iter().collect()).await
-}
-
 /// Adds a finalizer; `None` where it is there already.
 pub async fn add_finalizer<K>(api: &Api<K>, object: &K, finalizer: &str) -> kube::Result<Option<K>>
 where
