@@ -34,3 +34,4 @@ pub mod probe;
 pub mod retry;
 pub mod server;
 pub mod telemetry;
+pub mod text;

@@ -10,10 +10,13 @@ use url::Url;
 
 use super::wire::RawAnswer;
 use super::{ErrorKind, Route, Throttle};
+use crate::text::clean;
 
 /// The longest text that reaches a status, an event or a log, in characters.
-const MAX_TEXT: usize = 500;
+pub(super) const MAX_TEXT: usize = 500;
 const MAX_TRACE_ID: usize = 128;
+/// The longest host name has 253 characters.
+const MAX_ORIGIN: usize = 300;
 /// Without `Retry-After`.
 const DEFAULT_PAUSE: Duration = Duration::from_secs(2);
 /// A server may not make us spin, nor silence a host for ever.
@@ -99,22 +102,6 @@ pub(super) fn excerpt(body: &[u8], secrets: &Secrets) -> Option<String> {
     clean(&secrets.redact(&String::from_utf8_lossy(body)), MAX_TEXT)
 }
 
-/// One line without control and direction characters, cut at a length in characters; `None` where nothing is left.
-pub(super) fn clean(text: &str, max: usize) -> Option<String> {
-    let visible: String = text.chars().map(|c| if c.is_control() || is_invisible(c) { ' ' } else { c }).collect();
-    let mut line = visible.split_whitespace().collect::<Vec<_>>().join(" ");
-    if let Some((end, _)) = line.char_indices().nth(max) {
-        let keep = line[..end].char_indices().last().map_or(0, |(last, _)| last);
-        line.truncate(keep);
-        line.push('…');
-    }
-    (!line.is_empty()).then_some(line)
-}
-
-const fn is_invisible(c: char) -> bool {
-    matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
-}
-
 /// The row of cognigy-api.md §7 that a status stands for.
 pub(super) fn classify(route: Route, status: StatusCode, headers: &HeaderMap) -> ErrorKind {
     match status.as_u16() {
@@ -157,7 +144,7 @@ pub(super) fn redirection(raw: &RawAnswer) -> String {
         .headers
         .get(LOCATION)
         .and_then(|value| Url::parse(value.to_str().ok()?).ok())
-        .map(|url| format!(" to {}", url.origin().ascii_serialization()))
+        .and_then(|url| Some(format!(" to {}", clean(&url.origin().ascii_serialization(), MAX_ORIGIN)?)))
         .unwrap_or_default();
     format!(
         "the installation redirects{target} (status {}) and redirects are not followed; set the tenant's baseUrl to the final address",

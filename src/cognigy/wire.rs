@@ -7,6 +7,7 @@ use reqwest::redirect::Policy;
 use reqwest::{Certificate, Client, Request, Response};
 
 use super::{Code, ConfigError, Error, ErrorKind, Route, crypto, problem, tls};
+use crate::text;
 
 /// No answer needs more; a larger one is not read to its end.
 const MAX_BODY: usize = 1024 * 1024;
@@ -103,7 +104,7 @@ impl Failure {
         } else {
             (ErrorKind::Unreachable, Code::Unreachable, chain(&error))
         };
-        Self { kind, code, detail: problem::clean(&detail, 500).unwrap_or_default() }
+        Self { kind, code, detail: text::clean(&detail, problem::MAX_TEXT).unwrap_or_default() }
     }
 }
 
