@@ -9,7 +9,7 @@ use serde_json::Value;
 use url::Url;
 
 use super::wire::RawAnswer;
-use super::{ErrorKind, Route, Throttle};
+use super::{ErrorKind, Route, Throttle, json};
 use crate::text::clean;
 
 /// The longest text that reaches a status, an event or a log, in characters.
@@ -60,7 +60,7 @@ impl Problem {
     /// Reads the body of a refusal, whatever its form.
     pub fn read(headers: &HeaderMap, body: &[u8], secrets: &Secrets) -> Self {
         let text = String::from_utf8_lossy(body);
-        let document: Option<Value> = serde_json::from_str(&text).ok();
+        let document = json::read(text.as_bytes()).ok();
         let field = |name: &str| document.as_ref().and_then(|d| text_of(d.get(name)?));
         let detail = match &document {
             Some(Value::String(text)) => Some(text.clone()),
