@@ -15,6 +15,7 @@ mod error;
 mod index;
 mod memo;
 mod observer;
+mod own;
 mod pass;
 mod rates;
 pub mod retry_policy;
