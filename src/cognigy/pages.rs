@@ -14,8 +14,8 @@ const PAGE_SIZE: &str = "100";
 /// A listing of over 100,000 objects is a server that does not come to an end.
 const MAX_PAGES: usize = 1000;
 
-/// Nor one of over 64 MiB.
-const MAX_BYTES: usize = 64 * 1024 * 1024;
+/// Nor one of over 32 MiB.
+const MAX_BYTES: usize = 32 * 1024 * 1024;
 /// Cursors come back within a URL, which can be no longer than a few kilobytes.
 const MAX_CURSOR: usize = 2048;
 
@@ -121,7 +121,7 @@ impl Session {
             };
             if bytes > MAX_BYTES || seen.len() == MAX_PAGES || !seen.insert(next.clone()) {
                 let mut error = Error::new(ErrorKind::Server { status: 200 }, call.route)
-                    .detail("the listing does not end: a page cursor came twice, or over 1000 pages or 64 MiB");
+                    .detail("the listing does not end: a page cursor came twice, or over 1000 pages or 32 MiB");
                 error.latency = latency;
                 error.trace_id = page.trace_id;
                 return Err(error);
