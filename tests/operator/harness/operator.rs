@@ -11,11 +11,11 @@ use cognigy_operator::{
     cluster::audit::AuditSink,
     controller::{Operator, Settings},
 };
-use control_plane::User;
+use control_plane::{User, gateway::Gateway};
 use kube::Client;
 use tokio::{net::TcpListener, sync::oneshot, task::JoinHandle};
 
-use super::{World, client_for};
+use super::{World, client_for, client_of};
 
 pub(super) struct Running {
     stop: oneshot::Sender<()>,
@@ -54,6 +54,17 @@ impl World {
     pub async fn start_operator_as(&self, user: &User, namespaces: &[&str]) {
         let client = client_for(&self.plane, user).await;
         self.start_operator_with(client, namespaces).await;
+    }
+
+    /// Starts an operator for this namespace whose way to the API server leads through a gateway: one of [`World::gateway`].
+    pub async fn start_operator_through(&self, gateway: &Gateway) {
+        let client = client_of(&gateway.kubeconfig().unwrap()).await;
+        self.start_operator_with(client, &[&self.namespace]).await;
+    }
+
+    /// A gateway whose client is this world's operator to the API server.
+    pub async fn gateway(&self) -> Gateway {
+        self.plane.gateway(&User::named(&self.user).group("system:masters")).await.unwrap()
     }
 
     /// Starts an operator that speaks to the API server over this client and watches these namespaces.
