@@ -13,6 +13,7 @@ mod existing;
 mod fairness;
 mod harness;
 mod health;
+mod hostile;
 mod lifecycle;
 mod namespaces;
 mod ownership;
