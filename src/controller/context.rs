@@ -16,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 use super::{
     index::Index,
     memo::{self, Memos},
+    office::Outbox,
     sessions::Sessions,
     triggers::Triggers,
 };
@@ -55,6 +56,8 @@ pub struct Context {
     pub trail: Trail,
     /// The figures.
     pub metrics: Metrics,
+    /// What goes out to the user's own systems.
+    pub outbox: Outbox,
     /// What is remembered of each object between passes; all of it can be lost.
     pub memos: Memos,
     /// How passes of other objects are asked for.

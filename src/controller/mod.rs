@@ -15,6 +15,7 @@ mod error;
 mod index;
 mod memo;
 mod observer;
+mod office;
 mod pass;
 mod rates;
 pub mod retry_policy;

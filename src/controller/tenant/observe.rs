@@ -141,14 +141,19 @@ pub async fn read(tenant: &CognigyTenant, context: &Context) -> Result<SessionCo
 
 /// The tenant's CA bundle (PEM); also for callback health checks.
 pub async fn ca_bundle(tenant: &CognigyTenant, context: &Context) -> Result<Option<SecretString>, Failure> {
+    bundle(tenant, &context.client).await
+}
+
+/// The same where there is no context.
+pub async fn bundle(tenant: &CognigyTenant, client: &kube::Client) -> Result<Option<SecretString>, Failure> {
     let Some(bundle) = &tenant.spec.ca_bundle else { return Ok(None) };
     let namespace = ObjectKey::of(tenant).namespace;
     let (source, key) = match (&bundle.config_map_ref, &bundle.secret_ref) {
         (Some(reference), None) => {
-            (Source::config_map(&context.client, &namespace, &reference.name).await?, &reference.key)
+            (Source::config_map(client, &namespace, &reference.name).await?, &reference.key)
         }
         (None, Some(reference)) => {
-            (Source::secret(&context.client, &namespace, &reference.name).await?, &reference.key)
+            (Source::secret(client, &namespace, &reference.name).await?, &reference.key)
         }
         _ => {
             let message = "spec.caBundle must have exactly one of configMapRef and secretRef";
@@ -165,7 +170,7 @@ fn positive(value: i32) -> u32 {
 
 /// A URL that credentials may be sent to: https (http only where the operator allows it), and never link-local or
 /// metadata addresses (resources.md, `CognigyTenant`).
-fn url(field: &str, text: &str, allow_http: bool) -> Result<Url, Failure> {
+pub fn url(field: &str, text: &str, allow_http: bool) -> Result<Url, Failure> {
     let invalid = |why: String| Failure::InvalidSpec(format!("{field} {text} cannot be used: {why}"));
     let url = Url::parse(text).map_err(|error| invalid(format!("{error}; give an absolute https URL")))?;
     match url.scheme() {

@@ -118,5 +118,6 @@ pub fn status(
             CircuitState::Open => Circuit::Open,
             CircuitState::HalfOpen => Circuit::HalfOpen,
         }),
+        alerts: None,
     }
 }
