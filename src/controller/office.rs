@@ -152,10 +152,10 @@ pub fn owner_of_tenant(tenant: &CognigyTenant) -> Owner {
 
 /// How the tenant's installation has answered lately, for messages.
 pub fn figures(context: &Context, tenant: &ObjectKey) -> message::Figures {
-    let figures = context.tenants.get(tenant).and_then(|tenant| tenant.status.as_ref()?.api);
+    let figures = context.figures.of(tenant);
     message::Figures {
-        success_rate: figures.and_then(|figures| figures.success_rate_percent).map(f64::from),
-        avg_latency_ms: figures.and_then(|figures| figures.average_latency_ms).map(|latency| latency as f64),
+        success_rate: figures.map(|figures| figures.success_rate_percent),
+        avg_latency_ms: figures.map(|figures| figures.average_latency_ms),
     }
 }
 

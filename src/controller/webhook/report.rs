@@ -120,6 +120,7 @@ impl<'a> Report<'a> {
             webhook_name: Some(self.webhook.registered_name()),
             version: (!self.webhook.spec.is_existing()).then(|| self.webhook.spec.version().into()),
             status: status.and_then(|status| status.state).map(|state| format!("{state:?}")),
+            success_rate: self.context.figures.success_rate(&self.webhook.tenant_key()),
             ..Fact::new(reason, self.webhook.object_ref(&()), note)
         }
     }
@@ -300,14 +301,16 @@ impl<'a> Report<'a> {
                 };
                 (verdict, Action::requeue(wait))
             }
-            Class::User => {
+            Class::User | Class::Refused => {
+                let now = Timestamp::now();
+                let next = (disposition.class == Class::User).then(|| now.checked_add(resync).ok()).flatten();
                 let before = self.failed_before(draft);
                 draft.failure = match &self.change {
                     Some(change) => Some(FailureStatus {
                         change: Some(change.clone()),
                         attempts: 1,
-                        since: Some(Time(Timestamp::now())),
-                        next_attempt_at: None,
+                        since: before.since.clone().or(Some(Time(now))),
+                        next_attempt_at: next.map(Time),
                         last_error: Some(message),
                         ..before
                     }),
