@@ -6,7 +6,7 @@ use std::time::Duration;
 use thiserror::Error;
 
 use crate::{
-    api::{EventReason, Reason, SinkKind},
+    api::{EventReason, Reason, SinkKind, Undelivered},
     cluster::secret::SecretError,
     cognigy::{self, BotId, ErrorKind, Route, WebhookId},
     probe::Refusal,
@@ -97,7 +97,7 @@ pub enum Failure {
     )]
     DeletionBlocked(Box<Failure>),
     /// The object is being deleted, and what it has to tell is not delivered yet.
-    #[error("{}", undelivered(*.count, *.sink, .error.as_deref()))]
+    #[error("{}", waits_for(*.count, *.sink, .error.as_deref()))]
     Undelivered {
         /// How many messages.
         count: usize,
@@ -171,7 +171,7 @@ fn list(ids: &[WebhookId]) -> String {
     format!("{}{more}", named.join(", "))
 }
 
-fn undelivered(count: usize, sink: SinkKind, error: Option<&str>) -> String {
+fn waits_for(count: usize, sink: SinkKind, error: Option<&str>) -> String {
     let messages = if count == 1 { "1 message is".to_owned() } else { format!("{count} messages are") };
     match error {
         None => format!("{messages} on the way to the tenant's sinks; it goes when they are delivered"),
@@ -179,6 +179,12 @@ fn undelivered(count: usize, sink: SinkKind, error: Option<&str>) -> String {
             "{messages} not delivered yet (sink {sink}: {error}); it goes when they are, or set the annotation cognigy.io/force-orphan to \"true\" to let go of them"
         ),
     }
+}
+
+/// The failure that undelivered messages are to an object that is being deleted; `None` where there are none.
+pub fn undelivered(messages: &[Undelivered]) -> Option<Failure> {
+    let told = messages.iter().find(|message| message.last_error.is_some()).or(messages.first())?;
+    Some(Failure::Undelivered { count: messages.len(), sink: told.sink, error: told.last_error.clone() })
 }
 
 /// Whose failure it is, and so what happens next.

@@ -69,9 +69,8 @@ impl Office {
         let sink = tenant.sink(kind).ok_or_else(|| {
             not_usable(format!("tenant {key} has no spec.sinks.{kind} any more; give it one, or let go of the message"))
         })?;
-        // The URL may hold a token: only its field is named.
         let url = observe::url(&format!("spec.sinks.{kind}.url"), &sink.url, self.allow_insecure_http)
-            .map_err(|failure| not_usable(failure.message().replace(&sink.url, "")))?;
+            .map_err(|failure| not_usable(failure.message()))?;
         let mut sources: BTreeMap<&str, Source> = BTreeMap::new();
         let mut headers: Vec<(String, SecretString)> = Vec::new();
         for header in &sink.headers_from {
@@ -105,7 +104,8 @@ impl Office {
     fn bundle_version(&self, key: &ObjectKey, tenant: &CognigyTenant) -> String {
         let Some(bundle) = &tenant.spec.ca_bundle else { return String::new() };
         let at = |name: &str| ObjectKey::new(&*key.namespace, name);
-        let map = bundle.config_map_ref.as_ref().and_then(|one| self.config_maps.get(&at(&one.name))?.resource_version());
+        let map =
+            bundle.config_map_ref.as_ref().and_then(|one| self.config_maps.get(&at(&one.name))?.resource_version());
         let secret = bundle.secret_ref.as_ref().and_then(|one| self.secrets.get(&at(&one.name))?.resource_version());
         format!("{bundle:?}/{map:?}/{secret:?}")
     }

@@ -77,7 +77,8 @@ impl Monitor {
     fn claim(&self) -> Vec<ObjectKey> {
         let mut state = self.lock();
         let waiting = state.queues.iter().filter(|(_, queue)| !queue.is_empty());
-        let idle: Vec<_> = waiting.map(|(tenant, _)| tenant).filter(|one| !state.at_work.contains(*one)).cloned().collect();
+        let idle: Vec<_> =
+            waiting.map(|(tenant, _)| tenant).filter(|one| !state.at_work.contains(*one)).cloned().collect();
         state.at_work.extend(idle.iter().cloned());
         idle
     }

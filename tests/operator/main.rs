@@ -15,6 +15,7 @@ mod harness;
 mod health;
 mod lifecycle;
 mod namespaces;
+mod outbox;
 mod ownership;
 mod policy;
 mod process;

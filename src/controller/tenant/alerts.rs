@@ -123,8 +123,9 @@ impl Seen<'_> {
     fn resolve(&self, alerts: &mut TenantAlerts, resolution: Resolution, over: impl Fn(&TenantAlert) -> bool) {
         let (gone, firing) = std::mem::take(&mut alerts.firing).into_iter().partition(over);
         alerts.firing = firing;
-        let messages =
-            gone.iter().map(|alert: &TenantAlert| self.told(&alert.reason, |told| told.resolved(&alert.id, resolution)));
+        let messages = gone
+            .iter()
+            .map(|alert: &TenantAlert| self.told(&alert.reason, |told| told.resolved(&alert.id, resolution)));
         alerts.undelivered.extend(messages);
     }
 }

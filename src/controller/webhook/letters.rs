@@ -9,7 +9,6 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use crate::{
     api::{
         CognigyTenant, CognigyWebhook, CognigyWebhookStatus, FiringAlert, MAX_UNDELIVERED, ObjectKey, SinkKind,
-        Undelivered,
         webhook::{DeadLetter, Failure},
     },
     controller::error,
@@ -67,15 +66,15 @@ impl<'a> Letters<'a> {
             return false;
         }
         failure.exhausted_at = Some(Time(self.now));
-        let what = Exhaustion { attempts: failure.attempts, reason, error, since: failure.since.as_ref().map(|at| at.0) };
+        let what =
+            Exhaustion { attempts: failure.attempts, reason, error, since: failure.since.as_ref().map(|at| at.0) };
         if alerts {
             let alert = self.told(webhook_id, |told| told.exhausted(&what));
             failure.alert = Some(FiringAlert { id: alert.id.clone(), since: alert.time.clone() });
             failure.undelivered.push(alert);
         }
         if letters {
-            let (letter, named) =
-                self.told(webhook_id, |told| (told.dead_letter(&what), told.webhook_id.to_owned()));
+            let (letter, named) = self.told(webhook_id, |told| (told.dead_letter(&what), told.webhook_id.to_owned()));
             failure.dead_letter = Some(DeadLetter {
                 id: letter.id.clone(),
                 delivered: false,
@@ -115,13 +114,7 @@ pub fn holds(status: &CognigyWebhookStatus) -> bool {
 
 /// What a webhook that is being deleted still waits for.
 pub fn pending(status: &CognigyWebhookStatus) -> Option<error::Failure> {
-    undelivered(&status.failure.as_ref()?.undelivered)
-}
-
-/// The failure that undelivered messages are to an object that is being deleted.
-pub fn undelivered(messages: &[Undelivered]) -> Option<error::Failure> {
-    let told = messages.iter().find(|message| message.last_error.is_some()).or(messages.first())?;
-    Some(error::Failure::Undelivered { count: messages.len(), sink: told.sink, error: told.last_error.clone() })
+    error::undelivered(&status.failure.as_ref()?.undelivered)
 }
 
 /// Notes in a failure what became of its messages; `None` where nothing is left of it.
