@@ -114,6 +114,13 @@ impl Figures {
         self.lock().get(tenant)?.throttled.map(|at| at.elapsed())
     }
 
+    /// The last 429 is told and over, where it was at least so long ago.
+    pub fn calm(&self, tenant: &ObjectKey, quiet: Duration) {
+        if let Some(kept) = self.lock().get_mut(tenant) {
+            kept.throttled = kept.throttled.filter(|at| at.elapsed() < quiet);
+        }
+    }
+
     /// How long calls have been counted.
     pub fn running_for(&self) -> Duration {
         self.began.elapsed()

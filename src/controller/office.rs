@@ -25,19 +25,26 @@ use crate::{
 };
 
 /// What goes out to the user's own systems.
-#[derive(Debug)]
 pub struct Outbox {
     /// Alerts and dead letters, from the statuses that keep them.
     pub courier: Arc<Courier>,
     /// Best-effort messages.
     pub monitor: Arc<Monitor>,
+    office: Arc<Office>,
 }
 
 impl Outbox {
     /// An outbox with nothing in it.
     pub fn new(office: Office) -> Self {
-        let office: Arc<dyn outbox::Office> = Arc::new(office);
-        Self { courier: Arc::new(Courier::new(office.clone())), monitor: Arc::new(Monitor::new(office)) }
+        let office = Arc::new(office);
+        let (courier, monitor) = (Courier::new(office.clone()), Monitor::new(office.clone()));
+        Self { courier: Arc::new(courier), monitor: Arc::new(monitor), office }
+    }
+
+    /// A tenant is gone, and with it what was waiting for its monitoring.
+    pub fn forget_tenant(&self, tenant: &ObjectKey) {
+        self.monitor.forget(tenant);
+        self.office.lock().remove(tenant);
     }
 }
 

@@ -176,7 +176,7 @@ pub async fn tenants(
             wishes.forget(key);
             context.memos.forget(uid);
             context.outbox.courier.forget(uid);
-            context.outbox.monitor.forget(key);
+            context.outbox.forget_tenant(key);
             context.index.forget_tenant(key);
             context.sessions.forget(key);
             context.figures.forget(key);

@@ -15,7 +15,7 @@ use backon::{BackoffBuilder as _, ExponentialBuilder};
 use tokio::{sync::Notify, time::timeout};
 
 use super::{CloudEvent, Office, Outcome, SinkError, lanes, sink};
-use crate::api::{GROUP, ObjectKey, SinkKind, Undelivered, VERSION};
+use crate::api::{GROUP, ObjectKey, SinkKind, Undelivered, VERSION, condition};
 
 /// The pause after the first failure; doubled each time.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
@@ -274,7 +274,7 @@ impl Courier {
             Err(error) => {
                 self.office.tried(kind, Outcome::Failed);
                 tracing::warn!(sink = %kind, %id, object = %owner.key, %error, "not delivered; it is tried again");
-                Progress::Failed(error.to_string())
+                Progress::Failed(condition::clean(&error.to_string()))
             }
         };
         let mut state = self.lock();

@@ -7,7 +7,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use crate::{
     api::{
-        CognigyTenant, MAX_UNDELIVERED, ObjectKey, Reason, SinkKind,
+        CognigyTenant, MAX_UNDELIVERED, ObjectKey, Reason, SinkKind, condition,
         tenant::{TenantAlert, TenantAlerts},
     },
     outbox::message::{Figures, Resolution, TenantTold},
@@ -27,7 +27,7 @@ pub struct Seen<'a> {
     pub trouble: Option<(Reason, &'a str)>,
     /// How long it has been ready, where it is.
     pub ready_for: Option<Duration>,
-    /// How long ago the last 429 was, where there was one since the start.
+    /// How long ago the last 429 was, where there was one that is not told and over.
     pub throttled: Option<Duration>,
     /// How long this process runs: as long at least nothing else is known.
     pub running_for: Duration,
@@ -49,14 +49,15 @@ fn is_cause(reason: Reason) -> bool {
 
 impl Seen<'_> {
     /// How long a cause must be absent for its alert to be over.
-    fn quiet(&self) -> Duration {
+    pub fn quiet(&self) -> Duration {
         Duration::from_secs(u64::try_from(self.tenant.spec.resync_period_seconds).unwrap_or(600)).min(QUIET)
     }
 
-    /// The causes that are present, with a sentence each.
+    /// The causes to tell, with a sentence each.
     fn causes(&self) -> Vec<(Reason, String)> {
         let trouble = self.trouble.filter(|(reason, _)| is_cause(*reason));
-        let throttled = self.throttled.is_some_and(|ago| ago < self.quiet());
+        // However long ago: a tenant that waited for its turn looks later than it was asked to.
+        let throttled = self.throttled.is_some();
         let sentence = "Cognigy answered 429 Too Many Requests: calls to the installation are paused and slowed down";
         trouble
             .map(|(reason, message)| (reason, message.to_owned()))
@@ -93,14 +94,16 @@ impl Seen<'_> {
             alerts.firing.clear();
             return None;
         }
+        let known: Vec<String> = alerts.firing.iter().map(|alert| alert.reason.clone()).collect();
         self.resolve(alerts, Resolution::Recovered, |alert| self.absent(alert) >= self.quiet());
         for (reason, message) in self.causes() {
-            let known = alerts.firing.iter().any(|alert| alert.reason == reason.as_str());
             // The end of every alert needs a place as well.
-            if known || alerts.undelivered.len() + alerts.firing.len() + 2 > MAX_UNDELIVERED {
+            if known.iter().any(|one| one == reason.as_str())
+                || alerts.undelivered.len() + alerts.firing.len() + 2 > MAX_UNDELIVERED
+            {
                 continue;
             }
-            let message = self.told(reason.as_str(), |told| told.firing(&message));
+            let message = self.told(reason.as_str(), |told| told.firing(&condition::clean(&message)));
             alerts.firing.push(TenantAlert {
                 reason: reason.as_str().to_owned(),
                 id: message.id.clone(),

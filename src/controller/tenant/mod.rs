@@ -236,7 +236,11 @@ fn alerts_now(
         State::NotReady { reason, message } => Some((*reason, message.as_str())),
         State::Ready => None,
     };
-    let over = Seen { trouble, ready_for, ..seen(tenant, &webhooks, context, now) }.update(&mut alerts);
+    let seen = Seen { trouble, ready_for, ..seen(tenant, &webhooks, context, now) };
+    let over = seen.update(&mut alerts);
+    if alerts.firing.iter().all(|alert| alert.reason != Reason::RateLimited.as_str()) {
+        context.figures.calm(&key, seen.quiet());
+    }
     ((alerts != TenantAlerts::default()).then_some(alerts), over.map(|left| left + Duration::from_millis(50)))
 }
 
