@@ -295,3 +295,7 @@ fn pause(failures: u32) -> Duration {
     let delay = steps.build().nth(nth).unwrap_or(LONGEST_PAUSE);
     delay.mul_f64(0.8 + 0.4 * rand::random::<f64>())
 }
+
+#[cfg(test)]
+#[path = "courier_tests.rs"]
+pub(super) mod tests;

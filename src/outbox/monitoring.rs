@@ -113,3 +113,28 @@ impl Monitor {
         timeout(limit, post).await.unwrap_or(Err(SinkError::TooLate(limit)))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::outbox::{courier::tests::Notes, message::Monitoring};
+
+    fn event() -> CloudEvent {
+        Monitoring::Deprecated { name: "n".into(), old_version: 1 }.event("/a".into(), jiff::Timestamp::UNIX_EPOCH)
+    }
+
+    #[test]
+    fn what_does_not_fit_is_dropped_and_counted_and_no_other_tenant_suffers() {
+        let notes = Arc::new(Notes::default());
+        let monitor = Monitor::new(notes.clone());
+        let (full, other) = (ObjectKey::new("cx", "full"), ObjectKey::new("cx", "other"));
+        (0..CAPACITY + 7).for_each(|_| monitor.send(&full, event()));
+        monitor.send(&other, event());
+        assert_eq!(*notes.dropped.lock().unwrap(), 7);
+        assert_eq!(notes.pending.lock().unwrap()[&SinkKind::Monitoring], CAPACITY + 1);
+        assert_eq!(monitor.claim().len(), 2);
+        assert!(monitor.next(&other).is_some() && monitor.next(&other).is_none());
+        monitor.forget(&full);
+        assert_eq!(notes.pending.lock().unwrap()[&SinkKind::Monitoring], 0);
+    }
+}
