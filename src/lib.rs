@@ -31,6 +31,7 @@ pub mod cognigy;
 pub mod controller;
 pub mod metrics;
 pub mod net;
+pub mod outbox;
 pub mod probe;
 pub mod retry;
 pub mod server;

@@ -16,6 +16,7 @@ pub mod figures;
 mod index;
 mod memo;
 mod observer;
+mod office;
 mod own;
 mod pass;
 mod rates;

@@ -16,6 +16,7 @@ mod health;
 mod hostile;
 mod lifecycle;
 mod namespaces;
+mod outbox;
 mod ownership;
 mod policy;
 mod process;
