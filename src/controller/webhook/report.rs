@@ -74,6 +74,7 @@ pub struct Report<'a> {
 
 /// A fact about a webhook of which the status tells this.
 pub fn fact(
+    context: &Context,
     webhook: &CognigyWebhook,
     status: Option<&CognigyWebhookStatus>,
     reason: EventReason,
@@ -84,6 +85,7 @@ pub fn fact(
         webhook_name: Some(webhook.registered_name()),
         version: (!webhook.spec.is_existing()).then(|| webhook.spec.version().into()),
         status: status.and_then(|status| status.state).map(|state| format!("{state:?}")),
+        success_rate: context.figures.success_rate(&webhook.tenant_key()),
         ..Fact::new(reason, webhook.object_ref(&()), note)
     }
 }
@@ -129,7 +131,7 @@ impl<'a> Report<'a> {
     }
 
     fn fact_of(&self, status: Option<&CognigyWebhookStatus>, reason: EventReason, note: String) -> Fact {
-        fact(self.webhook, status, reason, note)
+        fact(self.context, self.webhook, status, reason, note)
     }
 
     /// A periodic check that has something to tell. What it leads to is the next pass's, which follows at once.
@@ -287,13 +289,19 @@ impl<'a> Report<'a> {
                 };
                 (verdict, Action::requeue(wait))
             }
-            Class::User => {
-                draft.failure = self.change.as_ref().map(|change| FailureStatus {
-                    change: Some(change.clone()),
-                    attempts: 1,
-                    since: Some(Time(Timestamp::now())),
-                    last_error: Some(message),
-                    ..FailureStatus::default()
+            Class::User | Class::Refused => {
+                let now = Timestamp::now();
+                let next = (disposition.class == Class::User).then(|| now.checked_add(resync).ok()).flatten();
+                draft.failure = self.change.as_ref().map(|change| {
+                    let before = change::failure(self.webhook, change);
+                    FailureStatus {
+                        change: Some(change.clone()),
+                        attempts: 1,
+                        since: before.and_then(|before| before.since).or(Some(Time(now))),
+                        next_attempt_at: next.map(Time),
+                        last_error: Some(message),
+                        ..FailureStatus::default()
+                    }
                 });
                 (verdict, Action::requeue(resync))
             }

@@ -90,7 +90,7 @@ fn note(context: &Context, webhook: &CognigyWebhook, draft: &mut CognigyWebhookS
     {
         let host = webhook.spec.url.as_deref().unwrap_or_default();
         let note = format!("the certificate of {host} expires on {} (in {days} days or less): renew it", expires.0);
-        context.trail.record(report::fact(webhook, Some(draft), EventReason::CertificateExpiring, note));
+        context.trail.record(report::fact(context, webhook, Some(draft), EventReason::CertificateExpiring, note));
         health.last_certificate_warning = Some(CertificateWarning { expires_at: expires.clone(), days });
     }
     draft.health = Some(health);

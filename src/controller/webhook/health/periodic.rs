@@ -202,7 +202,7 @@ fn take(webhook: &CognigyWebhook, context: &Context, report: &Report) -> Turn {
     note(context, webhook, &mut draft, health);
     let tell = |reason, note: String| {
         let note = format!("{note} ({} ms)", report.latency.as_millis());
-        let fact = report::fact(webhook, Some(&draft), reason, note);
+        let fact = report::fact(context, webhook, Some(&draft), reason, note);
         context.trail.record(Fact { latency: Some(report.latency), ..fact });
     };
     match news {
