@@ -19,6 +19,7 @@ mod namespaces;
 mod ownership;
 mod policy;
 mod process;
+mod program;
 mod reach;
 mod requests;
 mod rollout;
