@@ -253,3 +253,31 @@ pub async fn sources<K>(
     })
     .await;
 }
+
+#[cfg(test)]
+mod tests {
+    use k8s_openapi::api::core::v1::Pod;
+
+    use super::*;
+
+    #[test]
+    fn an_object_that_was_replaced_while_nobody_watched_is_told_to_be_gone() {
+        let pod = |uid: &str| {
+            let mut pod = Pod::default();
+            pod.metadata.name = Some("orders".into());
+            pod.metadata.namespace = Some("cx".into());
+            pod.metadata.uid = Some(uid.into());
+            pod
+        };
+        let known = BTreeMap::from([(ObjectKey::new("cx", "orders"), "one".to_owned())]);
+        for (uid, expected) in [("one", None), ("two", Some("one"))] {
+            let mut gone = None;
+            tell_of_predecessor(&known, &pod(uid), &mut |change: Change<'_, Pod>| {
+                if let Change::Gone(_, uid) = change {
+                    gone = Some(uid.to_owned());
+                }
+            });
+            assert_eq!(gone.as_deref(), expected, "{uid}");
+        }
+    }
+}
