@@ -11,6 +11,7 @@ mod errors;
 mod events;
 mod existing;
 mod fairness;
+mod figures;
 mod harness;
 mod health;
 mod health_over_time;
