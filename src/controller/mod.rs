@@ -18,6 +18,7 @@ mod index;
 mod memo;
 mod observer;
 mod office;
+mod own;
 mod pass;
 mod rates;
 pub mod retry_policy;

@@ -15,6 +15,7 @@ mod figures;
 mod harness;
 mod health;
 mod health_over_time;
+mod hostile;
 mod lifecycle;
 mod namespaces;
 mod outbox;
