@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeMap, fmt::Debug, hash::Hash, sync::Arc, time::Duration};
 
+use backon::ExponentialBuilder;
 use futures::StreamExt as _;
 use kube::{
     Api, Resource, ResourceExt as _,
@@ -9,7 +10,8 @@ use kube::{
     runtime::{
         WatchStreamExt as _,
         reflector::store::Writer,
-        watcher::{self, Event, watcher},
+        utils::ResetTimerBackoff,
+        watcher::{self, Event, ExponentialBackoff, watcher},
     },
 };
 use serde::de::DeserializeOwned;
@@ -35,6 +37,11 @@ enum Change<'a, K> {
 
 /// How long a watch waits before it starts anew with a list.
 const ANEW: Duration = Duration::from_secs(1);
+/// How long a refused or broken watch waits at first, and at most, with as much again as jitter. kube's own limit of a minute is long
+/// for a person who looks on after an outage.
+const PAUSES: (Duration, Duration) = (Duration::from_millis(800), Duration::from_secs(10));
+/// A watch that has held for so long begins with the shortest pause again, though it told nothing.
+const HELD: Duration = Duration::from_mins(1);
 
 /// Follows a kind for ever: fills its store, then tells of each change. A relist tells of what vanished meanwhile.
 /// `gate` opens when the store has been filled, and closes while the API server does not know the kind: its definition was
@@ -51,7 +58,12 @@ async fn follow<K>(
 {
     let mut known: BTreeMap<ObjectKey, String> = BTreeMap::new();
     let mut listed = BTreeMap::new();
-    let start = || watcher(api.clone(), config.clone()).default_backoff().boxed();
+    let start = || {
+        let (first, longest) = PAUSES;
+        let pauses = ExponentialBuilder::new().with_min_delay(first).with_max_delay(longest);
+        let pauses = ExponentialBackoff::from(pauses.without_max_times().with_jitter());
+        watcher(api.clone(), config.clone()).backoff(ResetTimerBackoff::new(pauses, HELD)).boxed()
+    };
     let mut events = start();
     while let Some(event) = events.next().await {
         if let Ok(event) = &event {

@@ -4,6 +4,7 @@
 mod breaker;
 mod callbacks;
 mod catalogue;
+mod clocks;
 mod conflict;
 mod deletion;
 mod drift;

@@ -60,7 +60,7 @@ async fn an_api_server_that_was_away_finds_everything_done_that_changed_meanwhil
         world.webhook("coming", json!({})).await;
         world.plane.stop_apiserver().await.unwrap();
         gateway.pass_all();
-        gateway.wait_until(|log| watches_ended(log, Outcome::Unreachable) >= 3).await;
+        gateway.wait_until(|log| watches_ended(log, Outcome::Unreachable) >= 2).await;
         assert_eq!(world.http("/livez").await.0, 200, "a restart would not help");
         let drifting = world.integrations().into_iter().find(|one| one.name == "drifting").unwrap();
         assert!(world.change_behind(&drifting.id, json!({"url": "https://elsewhere.example.com/"})));

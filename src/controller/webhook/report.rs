@@ -28,6 +28,7 @@ use crate::{
         backoff,
         context::Context,
         error::{Class, Disposition, Failure},
+        memo::NextTry,
         pass::PassError,
         status::{has_reason, is_ready},
         tell, tenant,
@@ -256,6 +257,7 @@ impl<'a> Report<'a> {
                 failure.change.clone_from(&self.change);
                 failure.since = failure.since.or(Some(Time(now)));
                 failure.next_attempt_at = now.checked_add(wait).ok().map(Time);
+                self.remember(failure.next_attempt_at.as_ref(), wait);
                 failure.last_error = Some(message.clone());
                 draft.failure = Some(failure);
                 // A deletion waits on: nobody has to change anything for it to go through.
@@ -269,14 +271,15 @@ impl<'a> Report<'a> {
             }
             Class::User | Class::Refused => {
                 let now = Timestamp::now();
-                let next = (disposition.class == Class::User).then(|| now.checked_add(resync).ok()).flatten();
+                let next = (disposition.class == Class::User).then(|| now.checked_add(resync).ok()).flatten().map(Time);
+                self.remember(next.as_ref(), resync);
                 draft.failure = self.change.as_ref().map(|change| {
                     let before = change::failure(self.webhook, change);
                     FailureStatus {
                         change: Some(change.clone()),
                         attempts: 1,
                         since: before.and_then(|before| before.since).or(Some(Time(now))),
-                        next_attempt_at: next.map(Time),
+                        next_attempt_at: next.clone(),
                         last_error: Some(message),
                         ..FailureStatus::default()
                     }
@@ -291,6 +294,12 @@ impl<'a> Report<'a> {
                 (verdict, Action::requeue(wait.max(SOON)))
             }
         }
+    }
+
+    /// Remembers when the next try is, so that the wait for it ends in time though somebody sets the clock.
+    fn remember(&self, told: Option<&Time>, wait: Duration) {
+        let next = told.map(|told| NextTry::new(told.0, Instant::now() + wait));
+        self.context.memos.update(&self.webhook.uid().unwrap_or_default(), |memo| memo.next_try = next);
     }
 
     /// Tells the verdict: the event that it means, the metrics, and the status where it says something new.
