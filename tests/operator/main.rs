@@ -18,6 +18,7 @@ mod kubernetes;
 mod lifecycle;
 mod namespaces;
 mod outage;
+mod outbox;
 mod ownership;
 mod policy;
 mod process;

@@ -18,7 +18,8 @@ use crate::{
         webhook::{Health as HealthStatus, HealthResult},
     },
     cognigy::Registration,
-    controller::{context::Context, error::Failure, memo::FailingChecks, tenant},
+    controller::{context::Context, error::Failure, memo::FailingChecks, office, tenant},
+    outbox::message::Monitoring,
     probe::{Check, Report},
     retry::Jitter,
 };
@@ -78,6 +79,15 @@ pub async fn check(
         ca_bundle: bundle.map(|pem| pem.expose_secret().as_bytes().into()),
     };
     let report = context.prober.check(&check, &wish.guard).await?;
+    if status.as_ref().map(|told| told.result == HealthResult::Passing) != Some(report.passing) {
+        let message = Monitoring::HealthChecked {
+            integration: registration.name.clone(),
+            version: registration.version,
+            passing: report.passing,
+            latency: report.latency,
+        };
+        office::monitor(context, webhook, &message);
+    }
     let key = ObjectKey::of(webhook);
     context.metrics.health(&key.namespace, &key.name, report.passing, Some(report.latency));
     if let Some(expires) = report.certificate_expires_at {
