@@ -4,6 +4,7 @@
 mod breaker;
 mod callbacks;
 mod catalogue;
+mod clocks;
 mod conflict;
 mod deletion;
 mod drift;
@@ -16,8 +17,10 @@ mod harness;
 mod health;
 mod health_over_time;
 mod hostile;
+mod kubernetes;
 mod lifecycle;
 mod namespaces;
+mod outage;
 mod outbox;
 mod ownership;
 mod policy;
