@@ -13,6 +13,7 @@ mod backoff;
 mod context;
 mod error;
 pub mod figures;
+mod gauges;
 mod index;
 mod memo;
 mod observer;
