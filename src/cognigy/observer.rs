@@ -73,6 +73,11 @@ impl Route {
         }
     }
 
+    /// Whether the call carries an object of ours, which Cognigy may refuse by its own validation (cognigy-api.md §7).
+    pub const fn sends_object(self) -> bool {
+        matches!(self, Self::CreateIntegration | Self::UpdateIntegration | Self::PutWebhook | Self::PatchBotWebhook)
+    }
+
     /// What the call does, for a sentence: "cannot … ".
     pub const fn does(self) -> &'static str {
         match self {

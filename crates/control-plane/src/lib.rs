@@ -23,6 +23,8 @@
 mod assets;
 mod audit;
 mod error;
+#[cfg(feature = "gateway")]
+pub mod gateway;
 mod kubeconfig;
 mod layout;
 mod pki;

@@ -17,6 +17,8 @@ use tokio::{
     time::{Instant, sleep},
 };
 
+#[cfg(feature = "gateway")]
+use crate::pki::Identity;
 use crate::{
     Assets, AuditEvent, AuditLevel, User, audit,
     error::{Error, IoContext, Result},
@@ -158,8 +160,18 @@ impl ControlPlane {
 
     /// [`Self::kubeconfig`] as a file that lasts as long as the control plane.
     pub fn write_kubeconfig(&self, user: &User) -> Result<PathBuf> {
+        self.put_kubeconfig(&self.kubeconfig(user)?)
+    }
+
+    pub(crate) fn put_kubeconfig(&self, kubeconfig: &str) -> Result<PathBuf> {
         let number = self.kubeconfigs.fetch_add(1, Ordering::Relaxed);
-        self.layout.put(&format!("user-{number}.kubeconfig"), &self.kubeconfig(user)?)
+        self.layout.put(&format!("user-{number}.kubeconfig"), kubeconfig)
+    }
+
+    /// A new client certificate for this user, with its key.
+    #[cfg(feature = "gateway")]
+    pub(crate) fn identity(&self, user: &User) -> Result<Identity> {
+        self.authority.client(user)
     }
 
     /// `kubectl` as the administrator, with nothing of the caller's environment but `PATH`.
