@@ -18,6 +18,7 @@ mod namespaces;
 mod ownership;
 mod policy;
 mod process;
+mod program;
 mod reach;
 mod requests;
 mod rollout;

@@ -1,11 +1,6 @@
 //! The program itself: the real binary against a real API server.
 
-use std::{
-    collections::BTreeSet,
-    process::{ExitStatus, Stdio},
-    sync::{Arc, Mutex},
-    time::Duration,
-};
+use std::{collections::BTreeSet, time::Duration};
 
 use cognigy_operator::api::{self, CognigyTenant, CognigyWebhook, RetryPolicy};
 use cognigy_simulator::{Fault, Options, Route};
@@ -19,17 +14,13 @@ use kube::{
     config::{KubeConfigOptions, Kubeconfig},
 };
 use serde_json::{Value, json};
-use tokio::{
-    io::{AsyncBufReadExt as _, AsyncRead, BufReader},
-    net::TcpListener,
-    process::{Child, Command},
-    task::JoinHandle,
+use tokio::process::Command;
+
+use crate::{
+    harness::{World, world_without_operator},
+    program::{Program, free_address},
 };
 
-use crate::harness::{World, world_without_operator};
-
-/// Ends a test whose program does not, however busy the machine is.
-const PATIENCE: Duration = Duration::from_secs(90);
 /// What every audit line has (docs/resources.md), and the target that tells it from a log line (docs/cognigy-api.md §6).
 const AUDIT_KEYS: [&str; 12] = [
     "target",
@@ -46,97 +37,15 @@ const AUDIT_KEYS: [&str; 12] = [
     "success_rate",
 ];
 
-/// The program as it runs; killed when it is dropped.
-struct Program {
-    child: Child,
-    http: String,
-    lines: Arc<Mutex<Vec<String>>>,
-    readers: Vec<JoinHandle<()>>,
-}
-
-impl Program {
-    async fn start(plane: &ControlPlane, arguments: &[&str]) -> Self {
-        // Free a moment ago: the program says so itself should somebody have been faster.
-        let http = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap().to_string();
-        let kubeconfig = plane.write_kubeconfig(&User::admin()).unwrap();
-        let mut child = Command::new(env!("CARGO_BIN_EXE_cognigy-operator"))
-            .args(["run", "--http-listen", &http, "--allow-private-callbacks", "127.0.0.0/8"])
-            .args(arguments)
-            .env_clear()
-            .env("KUBECONFIG", kubeconfig)
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .kill_on_drop(true)
-            .spawn()
-            .unwrap();
-        let lines = Arc::default();
-        let readers = vec![
-            tokio::spawn(collect(child.stdout.take().unwrap(), Arc::clone(&lines))),
-            tokio::spawn(collect(child.stderr.take().unwrap(), Arc::clone(&lines))),
-        ];
-        Self { child, http, lines, readers }
-    }
-
-    /// What it wrote so far.
-    fn lines(&self) -> Vec<String> {
-        self.lines.lock().unwrap().clone()
-    }
-
-    async fn get(&self, path: &str) -> Option<(u16, String)> {
-        let answer = reqwest::Client::builder().no_proxy().build().unwrap().get(format!("http://{}{path}", self.http));
-        let answer = answer.send().await.ok()?;
-        Some((answer.status().as_u16(), answer.text().await.unwrap()))
-    }
-
-    /// Waits for an answer as described.
-    async fn until(&self, path: &str, described: impl Fn(u16, &str) -> bool) -> String {
-        let deadline = tokio::time::Instant::now() + PATIENCE;
-        loop {
-            let answer = self.get(path).await;
-            if let Some((status, body)) = answer.as_ref().filter(|(status, body)| described(*status, body)) {
-                assert!(*status > 0);
-                return body.clone();
-            }
-            assert!(tokio::time::Instant::now() < deadline, "{path} answers {answer:?}\n{}", self.lines().join("\n"));
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
-    }
-
-    async fn ready(&self) {
-        self.until("/readyz", |status, _| status == 200).await;
-    }
-
-    /// SIGTERM, as Kubernetes sends it.
-    fn terminate(&self) {
-        let pid = self.child.id().unwrap().to_string();
-        assert!(std::process::Command::new("/bin/kill").args(["-TERM", &pid]).status().unwrap().success());
-    }
-
-    /// Waits for its end; its status and all that it wrote.
-    async fn end(mut self) -> (ExitStatus, Vec<String>) {
-        let status = tokio::time::timeout(PATIENCE, self.child.wait()).await.unwrap().unwrap();
-        for reader in self.readers {
-            reader.await.unwrap();
-        }
-        let lines = self.lines.lock().unwrap().clone();
-        (status, lines)
-    }
-}
-
-async fn collect(output: impl AsyncRead + Unpin, into: Arc<Mutex<Vec<String>>>) {
-    let mut lines = BufReader::new(output).lines();
-    while let Ok(Some(line)) = lines.next_line().await {
-        into.lock().unwrap().push(line);
-    }
+async fn start(plane: &ControlPlane, arguments: &[&str]) -> Program {
+    Program::start(&plane.write_kubeconfig(&User::admin()).unwrap(), &free_address().await, arguments)
 }
 
 impl World {
     async fn program(&self, arguments: &[&str]) -> Program {
-        let plane = ControlPlane::shared().await.unwrap();
         let scope = ["--watch-namespaces", &self.namespace];
         let scope = if arguments.contains(&"--watch-namespaces") { &[][..] } else { &scope[..] };
-        let program = Program::start(plane, &[scope, arguments].concat()).await;
+        let program = start(&self.plane, &[scope, arguments].concat()).await;
         program.ready().await;
         program
     }
@@ -151,7 +60,7 @@ async fn without_its_definitions_the_program_waits_and_says_what_is_missing() {
     cognigy_operator::cognigy::install_crypto_provider();
     let assets = ControlPlane::shared().await.unwrap().assets().clone();
     let plane = ControlPlane::start(control_plane::Options::new(assets)).await.unwrap();
-    let program = Program::start(&plane, &[]).await;
+    let program = start(&plane, &[]).await;
     let body = program.until("/readyz", |status, body| status == 503 && body.contains("not installed")).await;
     for name in ["cognigytenants", "cognigywebhooks", "retrypolicies"] {
         assert!(body.contains(&format!("{name}.cognigy.io is not installed")), "{body}");
