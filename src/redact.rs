@@ -147,16 +147,12 @@ impl Needles {
 /// A secret in every form in which HTTP carries it.
 fn forms(secret: &str) -> Vec<Vec<u8>> {
     let json = Value::from(secret).to_string();
-    let json = json.get(1..json.len() - 1).unwrap_or(secret).to_owned();
-    let form: String = form_urlencoded::byte_serialize(secret.as_bytes()).collect();
-    let texts = [secret.to_owned(), json, form.replace('+', "%20"), form];
-    let mut forms: Vec<Vec<u8>> = texts.into_iter().map(String::into_bytes).collect();
-    // What Basic authentication encodes is the form-encoded secret.
-    let encoded = forms.last().cloned().unwrap_or_default();
-    forms.extend(base64(secret.as_bytes()));
-    if encoded != secret.as_bytes() {
-        forms.extend(base64(&encoded));
-    }
+    let json = json.get(1..json.len() - 1).unwrap_or(secret);
+    let percent = |text: &str| form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>();
+    let texts = [secret.to_owned(), json.to_owned(), percent(secret), percent(json)];
+    let mut forms: Vec<Vec<u8>> = texts.iter().flat_map(|text| base64(text.as_bytes())).collect();
+    forms.extend(texts[2..].iter().map(|text| text.replace('+', "%20").into_bytes()));
+    forms.extend(texts.map(String::into_bytes));
     forms.retain(|form| form.len() >= MIN_SECRET);
     forms
 }

@@ -1,7 +1,7 @@
 //! Answers of a hostile installation, which repeats what it was sent.
 
 use base64::{Engine, prelude::BASE64_STANDARD};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::problem::Reply;
 
@@ -50,6 +50,24 @@ pub(crate) fn reply(reply: Reply, status: u16, seq: u64, headers: &[(String, Str
         "code": said, "traceId": (seq % 8 < 4).then_some(text.get(..120).unwrap_or(&text)),
     });
     repeated(Reply::typed(status, "application/problem+json", problem.to_string()))
+}
+
+/// The texts of a body, whatever its form.
+fn texts(body: &[u8]) -> Vec<String> {
+    fn collect(value: &Value, texts: &mut Vec<String>) {
+        match value {
+            Value::String(text) => texts.push(text.clone()),
+            Value::Array(items) => items.iter().for_each(|item| collect(item, texts)),
+            Value::Object(fields) => fields.values().for_each(|field| collect(field, texts)),
+            _ => {}
+        }
+    }
+    let mut found = Vec::new();
+    match serde_json::from_slice(body) {
+        Ok(document) => collect(&document, &mut found),
+        Err(_) => found.extend(form_urlencoded::parse(body).map(|(_, value)| value.into_owned())),
+    }
+    found
 }
 
 /// How a careful server hints at a secret: its beginning and its end.
