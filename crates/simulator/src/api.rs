@@ -10,6 +10,7 @@ use crate::{
     faults::{Effect, Fault, FaultId},
     log::{self, header_pairs},
     options::{ErrorFormat, Options},
+    passage::{Destination, Moment, Passage},
     problem::{Refusal, Reply},
     route::{self, Match, Route},
     routes::{self, Call},
@@ -32,6 +33,9 @@ struct Arrival {
 pub(crate) async fn serve(shared: &Shared, peer: &Peer, request: Request<Incoming>) -> Outcome {
     let (parts, body) = request.into_parts();
     let body = read(body).await?;
+    let route = shared.look(|state| route_of(&find(&state.options, &parts)));
+    let mut passage = Passage::new(Destination::Api(route), &parts);
+    passage.at(Moment::Before, shared)?;
     let arrival = match shared.change(|state| arrive(state, peer, &parts, body)) {
         Ok(arrival) => arrival,
         Err(refused) => return Ok(refused.into_response()),
@@ -41,6 +45,7 @@ pub(crate) async fn serve(shared: &Shared, peer: &Peer, request: Request<Incomin
         None => (shared.change(|state| answer(state, &arrival)), false),
         Some((id, fault)) => spoil(shared, &arrival, *id, fault).await?,
     };
+    passage.at(Moment::After, shared)?;
     shared.change(|state| told(state, seq, reply.status));
     Ok(if cut { reply.into_cut_response() } else { reply.into_response() })
 }

@@ -9,6 +9,7 @@ use url::Url;
 use crate::{
     exchange::{Outcome, Peer, perform, read},
     log::{self, header_pairs},
+    passage::{Destination, Moment, Passage},
     shared::Shared,
     state::State,
     targets::Answer,
@@ -48,6 +49,8 @@ impl CallbackRequest {
 pub(crate) async fn serve(shared: &Shared, peer: &Peer, name: &str, request: Request<Incoming>) -> Outcome {
     let (parts, body) = request.into_parts();
     let body = read(body).await?;
+    let mut passage = Passage::new(Destination::Callback(name.to_owned()), &parts);
+    passage.at(Moment::Before, shared)?;
     let (seq, answer, program) = shared.change(|state| {
         let mut request = CallbackRequest {
             seq: state.next_seq(),
@@ -74,7 +77,7 @@ pub(crate) async fn serve(shared: &Shared, peer: &Peer, name: &str, request: Req
         }
     };
     let is_over = |state: &State| state.callbacks.get(name).is_none_or(|target| target.program != program);
-    perform(shared, answer, tell, is_over).await
+    perform((shared, passage), answer, tell, is_over).await
 }
 
 /// What tells a request from a health check of cognigy-api.md §5.

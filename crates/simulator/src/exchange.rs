@@ -7,7 +7,13 @@ use http::{HeaderName, HeaderValue, Response, StatusCode};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::Incoming;
 
-use crate::{problem::Reply, shared::Shared, state::State, targets::Answer};
+use crate::{
+    passage::{Moment, Passage},
+    problem::Reply,
+    shared::Shared,
+    state::State,
+    targets::Answer,
+};
 
 /// Largest body that is read at all.
 const MAX_READ_BYTES: usize = 16 * 1024 * 1024;
@@ -82,7 +88,7 @@ impl Reply {
 
 /// Performs a programmed answer. `tell` records the status; `is_over` says when a hanging request may end.
 pub(crate) async fn perform(
-    shared: &Shared,
+    (shared, mut passage): (&Shared, Passage),
     answer: Answer,
     tell: impl FnOnce(&mut State, u16),
     is_over: impl Fn(&State) -> bool,
@@ -95,6 +101,7 @@ pub(crate) async fn perform(
     if answer.lose_connection {
         return Err(Lost);
     }
+    passage.at(Moment::After, shared)?;
     shared.change(|state| tell(state, answer.status));
     let mut body = answer.body;
     while body.len() < answer.body_bytes {

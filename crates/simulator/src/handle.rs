@@ -7,7 +7,8 @@ use url::Url;
 
 use crate::{
     ActiveFault, Answer, BotWebhook, CallbackRequest, Certificate, Change, Credentials, Fault, FaultId,
-    IntegrationRecord, Options, Request, Route, SinkMessage, State, callbacks, shared::Shared, sinks,
+    IntegrationRecord, Options, Passage, Request, Route, SinkMessage, State, Verdict, callbacks, passage::Hook,
+    shared::Shared, sinks,
 };
 
 /// The URLs of all listeners, paths left out.
@@ -161,6 +162,12 @@ impl Handle {
     /// All rules with their hits, used up ones included.
     pub fn faults(&self) -> Vec<ActiveFault> {
         self.shared.look(|state| state.faults.all().to_vec())
+    }
+
+    /// Shows each request to `hook` just before and just after its work, in place of the hook before; see [`Passage`]. The hook
+    /// must not wait, and must not steer the simulator.
+    pub fn on_passage(&self, hook: impl Fn(&Passage) -> Verdict + Send + Sync + 'static) {
+        self.shared.change(|state| state.hook = Some(Hook(Arc::new(hook))));
     }
 
     // === What happened ===

@@ -42,6 +42,7 @@ pub mod faults;
 pub mod handle;
 pub mod log;
 pub mod options;
+pub mod passage;
 mod problem;
 mod quota;
 pub mod route;
@@ -65,6 +66,7 @@ pub use options::{
     ALL_SCOPES, ClientAuthentication, Credentials, CursorStyle, ErrorFormat, IdField, IdStyle, Locking, Options, Quota,
     StaleStatus, Support, TlsOptions,
 };
+pub use passage::{Destination, Moment, Passage, Verdict};
 pub use route::Route;
 pub use simulator::{Error, Simulator};
 pub use sinks::SinkMessage;

@@ -8,6 +8,7 @@ use serde_json::Value;
 use crate::{
     exchange::{Outcome, perform, read},
     log::{self, header_pairs},
+    passage::{Destination, Moment, Passage},
     shared::Shared,
     state::State,
 };
@@ -49,6 +50,8 @@ impl SinkMessage {
 pub(crate) async fn serve(shared: &Shared, name: &str, request: Request<Incoming>) -> Outcome {
     let (parts, body) = request.into_parts();
     let body = read(body).await?;
+    let mut passage = Passage::new(Destination::Sink(name.to_owned()), &parts);
+    passage.at(Moment::Before, shared)?;
     let (seq, answer, program) = shared.change(|state| {
         let mut message = SinkMessage {
             seq: state.next_seq(),
@@ -72,7 +75,7 @@ pub(crate) async fn serve(shared: &Shared, name: &str, request: Request<Incoming
         }
     };
     let is_over = |state: &State| state.sinks.get(name).is_none_or(|target| target.program != program);
-    perform(shared, answer, tell, is_over).await
+    perform((shared, passage), answer, tell, is_over).await
 }
 
 fn violations(message: &SinkMessage) -> Vec<String> {

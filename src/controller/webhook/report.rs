@@ -116,6 +116,7 @@ impl<'a> Report<'a> {
             webhook_name: Some(self.webhook.registered_name()),
             version: (!self.webhook.spec.is_existing()).then(|| self.webhook.spec.version().into()),
             status: status.and_then(|status| status.state).map(|state| format!("{state:?}")),
+            success_rate: self.context.figures.success_rate(&self.webhook.tenant_key()),
             ..Fact::new(reason, self.webhook.object_ref(&()), note)
         }
     }

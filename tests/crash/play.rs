@@ -1,0 +1,204 @@
+//! Plays a scenario: once undisturbed, then once for each point, and compares.
+
+use std::{
+    collections::BTreeMap,
+    io::Write as _,
+    panic::AssertUnwindSafe,
+    sync::atomic::{AtomicUsize, Ordering},
+    time::{Duration, Instant},
+};
+
+use cognigy_operator::api::CognigyWebhook;
+use cognigy_simulator::Options;
+use futures::{FutureExt as _, StreamExt as _};
+use kube::{ResourceExt as _, api::ListParams};
+use tokio::sync::Semaphore;
+
+use crate::{
+    harness::{World, world_without_operator},
+    picture::{Picture, broken_promises, events},
+    points::{Blow, Point},
+    stage::Stage,
+};
+
+/// How many plays run at the same time, those of all scenarios together.
+static PLACES: Semaphore = Semaphore::const_new(4);
+/// No world takes longer to end as it should.
+const PATIENCE: Duration = Duration::from_secs(90);
+/// How often a point may fail to come up before that is a failure: the order of calls is not always the same.
+const TRIES: usize = 3;
+
+/// Something that happens in a world.
+pub trait Scenario {
+    /// The simulated installation.
+    fn options(&self) -> Options {
+        Options::default()
+    }
+
+    /// Whether a call of the program belongs to what is played.
+    fn counts(call: &str) -> bool {
+        !["cognigytenants", "retrypolicies"].iter().any(|other| call.contains(other))
+    }
+
+    /// Whether there is never a moment with no active version once one was.
+    const SERVED: bool = true;
+
+    /// What is there already.
+    async fn given(&self, world: &World);
+
+    /// What is done; from here on there are points.
+    async fn when(&self, world: &World);
+
+    /// Waits until it has come about, as far as can be seen.
+    async fn then(&self, world: &World);
+}
+
+/// How a play went.
+struct Played {
+    passed: Vec<Point>,
+    sprung: bool,
+    picture: Picture,
+    events: BTreeMap<String, usize>,
+    broken: Vec<String>,
+}
+
+/// Kills the program at every point of the scenario, and loses every answer once.
+pub async fn at_every_point<S: Scenario>(name: &str, scenario: S) {
+    let begin = Instant::now();
+    let model = play(&scenario, None, None).await.unwrap();
+    assert!(model.broken.is_empty(), "{:#?}", model.broken);
+    let kills = model.passed.iter().map(|point| (point.clone(), Blow::Kill));
+    let losses = model.passed.iter().filter(|point| point.after).map(|point| (point.clone(), Blow::Lose));
+    let plays: Vec<_> = kills.chain(losses).collect();
+    let (points, count) = (model.passed.len(), plays.len());
+    let runs = AtomicUsize::new(0);
+    let problems: Vec<String> = futures::stream::iter(plays)
+        .map(|(point, blow)| try_point(&scenario, &model, (point, blow), &runs))
+        .buffer_unordered(4)
+        .filter_map(std::future::ready)
+        .collect()
+        .await;
+    say(&format!(
+        "crash points, {name}: {points} points, {count} kills and lost answers in {} plays, {} problems ({} s)",
+        runs.into_inner(),
+        problems.len(),
+        begin.elapsed().as_secs()
+    ));
+    assert!(problems.is_empty(), "{}", problems.join("\n\n"));
+}
+
+async fn try_point(
+    scenario: &impl Scenario,
+    model: &Played,
+    blow: (Point, Blow),
+    runs: &AtomicUsize,
+) -> Option<String> {
+    let what = format!("{:?} at {}", blow.1, blow.0);
+    for _ in 0..TRIES {
+        runs.fetch_add(1, Ordering::Relaxed);
+        let playing = AssertUnwindSafe(play(scenario, Some(blow.clone()), Some(&model.picture)));
+        let played = match playing.catch_unwind().await {
+            Ok(Ok(played)) => played,
+            Ok(Err(problem)) => return Some(format!("{what}: {problem}")),
+            Err(panic) => {
+                let text = panic.downcast_ref::<String>().cloned();
+                return Some(format!(
+                    "{what}: {}",
+                    text.or(panic.downcast_ref().map(|text: &&str| (*text).to_owned())).unwrap_or_default()
+                ));
+            }
+        };
+        if !played.sprung {
+            say(&format!("{what} did not come up"));
+            continue;
+        }
+        let mut problems = played.broken;
+        let told = played.events.iter();
+        problems.extend(
+            told.filter(|(event, count)| **count > model.events.get(*event).copied().unwrap_or_default())
+                .map(|(event, count)| format!("told {count} times: {event}")),
+        );
+        return (!problems.is_empty()).then(|| format!("{what}: {}", problems.join("\n")));
+    }
+    Some(format!("{what}: the point did not come up in {TRIES} plays"))
+}
+
+/// One play; fails where the world does not end as it should.
+async fn play<S: Scenario>(
+    scenario: &S,
+    blow: Option<(Point, Blow)>,
+    model: Option<&Picture>,
+) -> Result<Played, String> {
+    let _place = PLACES.acquire().await.unwrap();
+    let mut played = Err("it was not played".to_owned());
+    world_without_operator(scenario.options(), async |world| {
+        let mut stage = Stage::open(world, S::counts).await;
+        stage.start();
+        scenario.given(world).await;
+        let kind = blow.as_ref().map(|(_, blow)| *blow);
+        stage.trap.arm(blow);
+        scenario.when(world).await;
+        let trap = stage.trap.clone();
+        tokio::select! {
+            biased;
+            () = trap.sprung() => {}
+            () = scenario.then(world) => stage.end().await,
+        }
+        if kind == Some(Blow::Kill) && trap.is_sprung() {
+            stage.bury().await;
+        }
+        let passed = trap.disarm();
+        if !stage.runs() {
+            stage.start();
+        }
+        scenario.then(world).await;
+        played = match until_alike(world, model).await {
+            Err(differences) => Err(format!("it ended otherwise:\n{differences}\n{}", stage.lines().join("\n"))),
+            Ok(()) => {
+                full_passes(world).await;
+                stage.end().await;
+                let picture = Picture::of(world).await;
+                match model.map(|model| model.differences(&picture)).filter(|differences| !differences.is_empty()) {
+                    Some(differences) => Err(format!("it did not stay as it should:\n{differences}")),
+                    None => Ok(Played {
+                        passed,
+                        sprung: trap.is_sprung(),
+                        picture,
+                        events: events(world).await,
+                        broken: broken_promises(world, S::SERVED),
+                    }),
+                }
+            }
+        };
+    })
+    .await;
+    played
+}
+
+/// Waits until the world is as in the model.
+async fn until_alike(world: &World, model: Option<&Picture>) -> Result<(), String> {
+    let Some(model) = model else { return Ok(()) };
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let differences = model.differences(&Picture::of(world).await);
+        if differences.is_empty() {
+            return Ok(());
+        }
+        if Instant::now() > deadline {
+            return Err(differences);
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+}
+
+/// Has every webhook looked at in full, so that nothing that is still to come stays unseen.
+async fn full_passes(world: &World) {
+    for webhook in world.api::<CognigyWebhook>().list(&ListParams::default()).await.unwrap() {
+        world.full_pass(&webhook.name_any(), "at the end").await;
+    }
+}
+
+/// Says something in any case, also where the output of tests that pass is not shown.
+fn say(text: &str) {
+    writeln!(std::io::stderr(), "{text}").unwrap();
+}
