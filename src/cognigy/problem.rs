@@ -8,12 +8,14 @@ use serde_json::Value;
 use url::Url;
 
 use super::wire::RawAnswer;
-use super::{ErrorKind, Route, Throttle};
-use crate::redact::Redactor;
+use super::{ErrorKind, Route, Throttle, json};
+use crate::{redact::Redactor, text::clean};
 
 /// The longest text that reaches a status, an event or a log, in characters.
-const MAX_TEXT: usize = 500;
+pub(super) const MAX_TEXT: usize = 500;
 const MAX_TRACE_ID: usize = 128;
+/// The longest host name has 253 characters.
+const MAX_ORIGIN: usize = 300;
 /// How much of a body is looked at for the log, in bytes: more than is shown, since white space is not.
 const MAX_EXCERPT: usize = 16 * 1024;
 /// Without `Retry-After`.
@@ -34,7 +36,7 @@ impl Problem {
     /// Reads the body of a refusal, whatever its form.
     pub fn read(headers: &HeaderMap, body: &[u8], secrets: &Redactor) -> Self {
         let text = String::from_utf8_lossy(body);
-        let document: Option<Value> = serde_json::from_str(&text).ok();
+        let document = json::read(text.as_bytes()).ok();
         let field = |name: &str| document.as_ref().and_then(|d| text_of(d.get(name)?));
         let detail = match &document {
             Some(Value::String(text)) => Some(text.clone()),
@@ -75,22 +77,6 @@ pub(super) fn trace_id(headers: &HeaderMap, secrets: &Redactor) -> Option<String
 /// The first characters of a body, for the log.
 pub(super) fn excerpt(body: &[u8], secrets: &Redactor) -> Option<String> {
     clean(&secrets.redact(&String::from_utf8_lossy(body.get(..MAX_EXCERPT).unwrap_or(body))), MAX_TEXT)
-}
-
-/// One line without control and direction characters, cut at a length in characters; `None` where nothing is left.
-pub(super) fn clean(text: &str, max: usize) -> Option<String> {
-    let visible: String = text.chars().map(|c| if c.is_control() || is_invisible(c) { ' ' } else { c }).collect();
-    let mut line = visible.split_whitespace().collect::<Vec<_>>().join(" ");
-    if let Some((end, _)) = line.char_indices().nth(max) {
-        let keep = line[..end].char_indices().last().map_or(0, |(last, _)| last);
-        line.truncate(keep);
-        line.push('…');
-    }
-    (!line.is_empty()).then_some(line)
-}
-
-const fn is_invisible(c: char) -> bool {
-    matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
 }
 
 /// The row of cognigy-api.md §7 that a status stands for.
@@ -135,7 +121,9 @@ pub(super) fn redirection(raw: &RawAnswer, secrets: &Redactor) -> String {
         .headers
         .get(LOCATION)
         .and_then(|value| Url::parse(value.to_str().ok()?).ok())
-        .map(|url| format!(" to {}", secrets.redact(&url.origin().ascii_serialization())))
+        .and_then(|url| {
+            Some(format!(" to {}", clean(&secrets.redact(&url.origin().ascii_serialization()), MAX_ORIGIN)?))
+        })
         .unwrap_or_default();
     format!(
         "the installation redirects{target} (status {}) and redirects are not followed; set the tenant's baseUrl to the final address",

@@ -16,6 +16,7 @@ pub mod figures;
 mod index;
 mod memo;
 mod observer;
+mod own;
 mod pass;
 mod rates;
 pub mod retry_policy;
