@@ -29,6 +29,7 @@ mod program;
 mod reach;
 mod requests;
 mod rollout;
+mod secrets;
 mod tenancy;
 mod tenant;
 mod update;
