@@ -72,6 +72,7 @@ async fn follow<K>(
         match event {
             Ok(Event::Init) => listed = BTreeMap::new(),
             Ok(Event::InitApply(object)) => {
+                tell_of_predecessor(&known, &object, &mut tell);
                 listed.insert(ObjectKey::of(&object), object.uid().unwrap_or_default());
                 tell(Change::Applied(&object));
             }
@@ -82,6 +83,7 @@ async fn follow<K>(
                 gate.open();
             }
             Ok(Event::Apply(object)) => {
+                tell_of_predecessor(&known, &object, &mut tell);
                 known.insert(ObjectKey::of(&object), object.uid().unwrap_or_default());
                 tell(Change::Applied(&object));
             }
@@ -101,6 +103,18 @@ async fn follow<K>(
                 }
             }
         }
+    }
+}
+
+/// An object of the same name that went while the watch was interrupted is gone all the same.
+fn tell_of_predecessor<K: Resource>(
+    known: &BTreeMap<ObjectKey, String>,
+    object: &K,
+    tell: &mut impl FnMut(Change<'_, K>),
+) {
+    let key = ObjectKey::of(object);
+    if let Some(before) = known.get(&key).filter(|before| object.uid().as_ref() != Some(*before)) {
+        tell(Change::Gone(&key, before));
     }
 }
 
@@ -145,6 +159,7 @@ pub async fn webhooks(
         let Affected { tenants, policies, rivals } = match change {
             Change::Applied(webhook) => {
                 let key = ObjectKey::of(webhook);
+                context.memos.watched(&webhook.uid().unwrap_or_default());
                 let affected = context.index.record_webhook(webhook);
                 let failure = webhook.status.as_ref().and_then(|status| status.failure.as_ref());
                 let undelivered = failure.map(|failure| failure.undelivered.as_slice()).unwrap_or_default();
@@ -183,12 +198,10 @@ fn show_webhook(metrics: &Metrics, key: &ObjectKey, webhook: &CognigyWebhook) {
     let state = status.state.map(|state| format!("{state:?}"));
     metrics.conditions("CognigyWebhook", &key.namespace, &key.name, &status.conditions);
     metrics.webhook(&key.namespace, &key.name, &webhook.tenant_key().to_string(), state.as_deref());
-    if let Some(health) = &status.health {
-        metrics.health(&key.namespace, &key.name, health.result == HealthResult::Passing, None);
-        if let Some(expires) = &health.certificate_expires_at {
-            metrics.certificate(&key.namespace, &key.name, expires.0);
-        }
-    }
+    let health = status.health.as_ref();
+    let result = health.map(|health| health.result == HealthResult::Passing);
+    let expires = health.and_then(|health| health.certificate_expires_at.as_ref()).map(|expires| expires.0);
+    metrics.health_as_told(&key.namespace, &key.name, result, expires);
 }
 
 /// Follows the tenants.
@@ -203,6 +216,7 @@ pub async fn tenants(
     follow(api, config, writer, gate, move |change| match change {
         Change::Applied(tenant) => {
             let key = ObjectKey::of(tenant);
+            context.memos.watched(&tenant.uid().unwrap_or_default());
             context.index.record_tenant(tenant);
             context.figures.watched(&key, tenant.status.as_ref().and_then(|status| status.api));
             if let Some(status) = &tenant.status {
@@ -245,6 +259,7 @@ pub async fn policies(
         let key = match change {
             Change::Applied(policy) => {
                 let key = ObjectKey::of(policy);
+                context.memos.watched(&policy.uid().unwrap_or_default());
                 if let Some(status) = &policy.status {
                     context.metrics.conditions("RetryPolicy", &key.namespace, &key.name, &status.conditions);
                 }
@@ -290,4 +305,32 @@ pub async fn sources<K>(
         }
     })
     .await;
+}
+
+#[cfg(test)]
+mod tests {
+    use k8s_openapi::api::core::v1::Pod;
+
+    use super::*;
+
+    #[test]
+    fn an_object_that_was_replaced_while_nobody_watched_is_told_to_be_gone() {
+        let pod = |uid: &str| {
+            let mut pod = Pod::default();
+            pod.metadata.name = Some("orders".into());
+            pod.metadata.namespace = Some("cx".into());
+            pod.metadata.uid = Some(uid.into());
+            pod
+        };
+        let known = BTreeMap::from([(ObjectKey::new("cx", "orders"), "one".to_owned())]);
+        for (uid, expected) in [("one", None), ("two", Some("one"))] {
+            let mut gone = None;
+            tell_of_predecessor(&known, &pod(uid), &mut |change: Change<'_, Pod>| {
+                if let Change::Gone(_, uid) = change {
+                    gone = Some(uid.to_owned());
+                }
+            });
+            assert_eq!(gone.as_deref(), expected, "{uid}");
+        }
+    }
 }

@@ -31,6 +31,7 @@ use super::{
     backoff,
     context::{Cache, Context, Settings, reference},
     figures::Figures,
+    gauges,
     index::Index,
     memo::Memos,
     observer::Observer,
@@ -98,7 +99,10 @@ impl Work {
         let mut tasks = JoinSet::new();
         let triggers = context.triggers.clone();
         tasks.spawn(async move { triggers.run_recounts().await });
+        let triggers = context.triggers.clone();
+        tasks.spawn(async move { triggers.run_later().await });
         tasks.spawn(rates::follow(context.clone()));
+        tasks.spawn(gauges::follow(context.clone()));
         self.watch(&mut tasks, &context, writers);
         let filled = async {
             context.tenants.ready().await;
