@@ -116,7 +116,7 @@ impl Inner {
             }
             Err(_) => TokenOutcome::Failed,
         };
-        self.observer.token(&self.tenant, told);
+        self.observer.token(&self.tenant, told, began.elapsed());
         outcome
     }
 

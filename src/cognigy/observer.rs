@@ -10,7 +10,7 @@ pub trait CallObserver: Send + Sync {
     /// An API call ended.
     fn call(&self, tenant: &str, route: Route, code: Code, elapsed: Duration);
     /// A token request ended.
-    fn token(&self, tenant: &str, outcome: TokenOutcome);
+    fn token(&self, tenant: &str, outcome: TokenOutcome, elapsed: Duration);
     /// `host:port` answered 429.
     fn throttled(&self, host: &str);
     /// The circuit changed its state.
@@ -25,7 +25,7 @@ pub struct Silent;
 
 impl CallObserver for Silent {
     fn call(&self, _: &str, _: Route, _: Code, _: Duration) {}
-    fn token(&self, _: &str, _: TokenOutcome) {}
+    fn token(&self, _: &str, _: TokenOutcome, _: Duration) {}
     fn throttled(&self, _: &str) {}
     fn circuit(&self, _: &str, _: CircuitState) {}
     fn conflict(&self, _: &str) {}
@@ -71,6 +71,11 @@ impl Route {
             Self::ListBotWebhooks => "list_bot_webhooks",
             Self::PatchBotWebhook => "patch_bot_webhook",
         }
+    }
+
+    /// Whether the call carries an object of ours, which Cognigy may refuse by its own validation (cognigy-api.md §7).
+    pub const fn sends_object(self) -> bool {
+        matches!(self, Self::CreateIntegration | Self::UpdateIntegration | Self::PutWebhook | Self::PatchBotWebhook)
     }
 
     /// What the call does, for a sentence: "cannot … ".
@@ -132,6 +137,15 @@ pub enum Code {
     Tls,
     /// A success whose body cannot be understood, or is too large.
     Malformed,
+}
+
+impl Code {
+    /// Whether the answer is one to go on with: a success, unchanged (304), or what cognigy-api.md §2 and §7 have a way on
+    /// for, gone (404) and a route that the installation does not offer (405, 501). All else is the installation's trouble,
+    /// the credentials', the quota's or the request's.
+    pub const fn is_success(self) -> bool {
+        matches!(self, Self::Status(200..300 | 304 | 404 | 405 | 501))
+    }
 }
 
 impl fmt::Display for Code {

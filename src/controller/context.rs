@@ -14,6 +14,7 @@ use serde::de::DeserializeOwned;
 use tokio_util::sync::CancellationToken;
 
 use super::{
+    figures::Figures,
     index::Index,
     memo::{self, Memos},
     sessions::Sessions,
@@ -49,6 +50,8 @@ pub struct Context {
     pub hosts: Hosts,
     /// Told of every call to Cognigy.
     pub observer: Arc<dyn CallObserver>,
+    /// Success rate and latency of each tenant.
+    pub figures: Arc<Figures>,
     /// Callback health checks.
     pub prober: Prober,
     /// Events and audit lines.

@@ -166,6 +166,8 @@ fn list(ids: &[WebhookId]) -> String {
 pub enum Class {
     /// A person must change something; looked at again when it changes and at each resync.
     User,
+    /// Cognigy's own validation refused the body: it is not sent again until something changes (cognigy-api.md §4, §7).
+    Refused,
     /// The tenant's: it shows the cause and is tried by one probe; the webhook waits for it.
     Tenant,
     /// A reference is not there yet, or a check fails: it goes on by itself and costs no attempt.
@@ -226,7 +228,7 @@ impl Failure {
                 of(Reason::Forbidden, Some(EventReason::Forbidden), Class::Tenant)
             }
             Self::Api(error) => {
-                let (reason, event, class) = api(&error.kind);
+                let (reason, event, class) = api(error);
                 Disposition { reason, event, class, retry_after: error.retry_after() }
             }
             Self::DeletionBlocked(cause) => Disposition {
@@ -251,14 +253,18 @@ impl Failure {
 }
 
 /// cognigy-api.md §7, row by row.
-fn api(kind: &ErrorKind) -> (Reason, Option<EventReason>, Class) {
-    match kind {
+fn api(error: &cognigy::Error) -> (Reason, Option<EventReason>, Class) {
+    match &error.kind {
         ErrorKind::Unauthorized => (Reason::Unauthorized, Some(EventReason::Unauthorized), Class::Tenant),
         ErrorKind::Forbidden { .. } => (Reason::Forbidden, Some(EventReason::Forbidden), Class::User),
         // Told as events where they happen, try by try.
         ErrorKind::Conflict => (Reason::Conflict, None, Class::Passing),
-        ErrorKind::Rejected { .. } | ErrorKind::TooLarge { .. } => {
+        // Nothing of ours was refused: the cause lies outside.
+        ErrorKind::Rejected { .. } if !error.route.sends_object() => {
             (Reason::Rejected, Some(EventReason::Rejected), Class::User)
+        }
+        ErrorKind::Rejected { .. } | ErrorKind::TooLarge { .. } => {
+            (Reason::Rejected, Some(EventReason::Rejected), Class::Refused)
         }
         ErrorKind::RateLimited { .. } => (Reason::RateLimited, Some(EventReason::RateLimited), Class::Tenant),
         ErrorKind::CircuitOpen { .. } => (Reason::CircuitOpen, None, Class::Tenant),

@@ -12,6 +12,7 @@
 mod backoff;
 mod context;
 mod error;
+pub mod figures;
 mod index;
 mod memo;
 mod observer;

@@ -156,6 +156,7 @@ pub async fn tenants(
         Change::Applied(tenant) => {
             let key = ObjectKey::of(tenant);
             context.index.record_tenant(tenant);
+            context.figures.watched(&key, tenant.status.as_ref().and_then(|status| status.api));
             if let Some(status) = &tenant.status {
                 context.metrics.conditions("CognigyTenant", &key.namespace, &key.name, &status.conditions);
             }
@@ -168,6 +169,7 @@ pub async fn tenants(
             context.memos.forget(uid);
             context.index.forget_tenant(key);
             context.sessions.forget(key);
+            context.figures.forget(key);
             context.metrics.forget("CognigyTenant", &key.namespace, &key.name);
             context.metrics.forget_tenant(&key.to_string());
             context.triggers.webhooks(context.index.webhooks_of_tenant(key));

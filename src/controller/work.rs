@@ -30,6 +30,7 @@ use tokio_util::sync::CancellationToken;
 use super::{
     backoff,
     context::{Cache, Context, Settings, reference},
+    figures::Figures,
     index::Index,
     memo::Memos,
     observer::Observer,
@@ -128,6 +129,8 @@ impl Work {
         let (secrets, secret_writers) = stores(&self.scopes);
         let (config_maps, config_map_writers) = stores(&self.scopes);
         let triggers = Arc::new(Triggers::default());
+        let figures = Arc::new(Figures::new(self.metrics.clone()));
+        let (metrics, counted) = (self.metrics.clone(), figures.clone());
         let context = Context {
             client: self.client.clone(),
             tenants,
@@ -138,7 +141,8 @@ impl Work {
             index: Index::default(),
             sessions: Sessions::default(),
             hosts: Hosts::new(),
-            observer: Arc::new(Observer { metrics: self.metrics.clone(), triggers: triggers.clone() }),
+            observer: Arc::new(Observer { metrics, figures: counted, triggers: triggers.clone() }),
+            figures,
             prober: Prober::new(),
             trail: self.trail.clone(),
             metrics: self.metrics.clone(),

@@ -22,6 +22,7 @@ pub(super) struct Api {
     pub(super) request_duration: HistogramVec,
     pub(super) throttled: IntCounterVec,
     pub(super) rate_limit: GaugeVec,
+    pub(super) success_ratio: GaugeVec,
     pub(super) circuit: IntGaugeVec,
     pub(super) token_requests: IntCounterVec,
     pub(super) conflicts: IntCounterVec,
@@ -57,6 +58,16 @@ impl Api {
                         "Requests per minute that the operator allows itself towards a host: the smallest limit of the tenants that share it",
                     ),
                     &["host"],
+                )?,
+            )?,
+            success_ratio: register(
+                r,
+                GaugeVec::new(
+                    Opts::new(
+                        "api_success_ratio",
+                        "Share of a tenant's calls that succeeded in the 15 minutes up to the latest one, 0 to 1",
+                    ),
+                    &["tenant"],
                 )?,
             )?,
             circuit: gauge(

@@ -77,6 +77,14 @@ impl Metrics {
         }
     }
 
+    /// The share (0 to 1) of a tenant's calls that succeeded lately; `None` when the tenant is gone.
+    pub fn success_ratio(&self, tenant: &str, ratio: Option<f64>) {
+        match ratio {
+            Some(ratio) => self.api.success_ratio.with_label_values(&[tenant]).set(ratio),
+            None => drop(self.api.success_ratio.remove_label_values(&[tenant])),
+        }
+    }
+
     /// A difference between spec and Cognigy was found.
     pub fn drift(&self, tenant: &str) {
         self.work.drift.with_label_values(&[tenant]).inc();
@@ -181,7 +189,7 @@ impl CallObserver for Metrics {
         self.api.request_duration.with_label_values(&[route.as_str()]).observe(elapsed.as_secs_f64());
     }
 
-    fn token(&self, tenant: &str, outcome: TokenOutcome) {
+    fn token(&self, tenant: &str, outcome: TokenOutcome, _: Duration) {
         self.api.token_requests.with_label_values(&[tenant, outcome.as_str()]).inc();
     }
 
@@ -230,7 +238,8 @@ mod tests {
         let metrics = Metrics::new().unwrap();
         let second = Duration::from_secs(1);
         metrics.call("cx/production", Route::CreateIntegration, Code::Status(201), second);
-        metrics.token("cx/production", TokenOutcome::Fetched);
+        metrics.token("cx/production", TokenOutcome::Fetched, second);
+        metrics.success_ratio("cx/production", Some(0.5));
         metrics.throttled("api.example.com:443");
         metrics.rate_limit("api.example.com:443", Some(180.0));
         metrics.circuit("cx/production", CircuitState::HalfOpen);
@@ -255,6 +264,7 @@ mod tests {
             r#"api_throttled_total{host="api.example.com:443"} 1"#,
             r#"api_rate_limit_per_minute{host="api.example.com:443"} 180"#,
             r#"api_circuit_state{tenant="cx/production"} 1"#,
+            r#"api_success_ratio{tenant="cx/production"} 0.5"#,
             r#"token_requests_total{outcome="fetched",tenant="cx/production"} 1"#,
             r#"reconciles_total{kind="CognigyWebhook",outcome="ok"} 1"#,
             r#"reconcile_duration_seconds_count{kind="CognigyWebhook"} 1"#,

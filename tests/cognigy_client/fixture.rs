@@ -30,7 +30,7 @@ impl CallObserver for Told {
         self.calls.lock().unwrap().push((route, code));
     }
 
-    fn token(&self, tenant: &str, outcome: TokenOutcome) {
+    fn token(&self, tenant: &str, outcome: TokenOutcome, _: Duration) {
         assert_eq!(tenant, TENANT);
         self.tokens.lock().unwrap().push(outcome);
     }

@@ -96,6 +96,19 @@ async fn a_missing_scope_stalls_the_webhook_by_name_until_it_is_granted() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_refused_read_says_nothing_of_the_body_and_is_tried_again_at_a_resync() {
+    world(Options::default(), async |world| {
+        world.fault(Fault::on(Route::GetWebhook).status(400));
+        webhook(world, json!({})).await;
+        world.until_reason("orders", "Rejected").await;
+        world.clear_faults();
+        world.until_reason("orders", "Active").await;
+        assert_eq!(world.event_count("orders", "Rejected").await, 1);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn server_trouble_is_retried_on_the_webhooks_own_policy_and_succeeds_later() {
     world(Options::default(), async |world| {
         world.fault(Fault::on(Route::CreateIntegration).status(503));

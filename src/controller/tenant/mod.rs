@@ -219,12 +219,14 @@ async fn write(
         .filter_map(|user| context.webhooks.get(user))
         .filter(|webhook| webhook.status.as_ref().is_some_and(|status| is_ready(&status.conditions)));
     let counts = (users.len(), ready.count());
-    let status = status::status(tenant, connection, verdict, counts, jiff::Timestamp::now());
+    let figures = context.figures.of(&key);
+    let status = status::status(tenant, connection, verdict, (counts, figures), jiff::Timestamp::now());
+    let success_rate = figures.map(|figures| figures.success_rate_percent);
     let before = tenant.status.as_ref();
     let told = before.map(|status| status.conditions.as_slice()).unwrap_or_default();
     tell::verdict(
         context,
-        Fact::new,
+        |reason, object, note| Fact { success_rate, ..Fact::new(reason, object, note) },
         tenant,
         told,
         (verdict.reason, status::event(told, verdict.reason)),

@@ -50,14 +50,19 @@ impl Sources {
 /// What a session is made from: it changes whenever the session has to be made anew. Known from the watches, so that
 /// nothing is read as long as nothing changes.
 pub fn fingerprint(tenant: &CognigyTenant, context: &Context) -> String {
+    let versions = source_versions(tenant, context).into_iter();
+    // The spec itself and not its generation, which the wish to be deleted moves too.
+    let spec = serde_json::to_string(&tenant.spec).unwrap_or_default();
+    std::iter::once(spec).chain(versions).chain(scopes(tenant, context)).collect::<Vec<_>>().join("/")
+}
+
+/// The resourceVersions of a tenant's Secrets and `ConfigMap`s, as watched; empty for what is not there.
+pub fn source_versions(tenant: &CognigyTenant, context: &Context) -> Vec<String> {
     let sources = Sources::of(tenant);
     let secrets = sources.secrets.iter().map(|key| context.secrets.get(key).and_then(|found| found.resource_version()));
     let maps =
         sources.config_maps.iter().map(|key| context.config_maps.get(key).and_then(|found| found.resource_version()));
-    let versions = secrets.chain(maps).map(Option::unwrap_or_default);
-    // The spec itself and not its generation, which the wish to be deleted moves too.
-    let spec = serde_json::to_string(&tenant.spec).unwrap_or_default();
-    std::iter::once(spec).chain(versions).chain(scopes(tenant, context)).collect::<Vec<_>>().join("/")
+    secrets.chain(maps).map(Option::unwrap_or_default).collect()
 }
 
 /// Whether the tenant is still the installation at this URL.

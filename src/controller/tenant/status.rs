@@ -10,6 +10,7 @@ use crate::{
     },
     cognigy::{CircuitState, ErrorKind},
     controller::{
+        figures::CallFigures,
         sessions::{Connection, State},
         status::ready,
     },
@@ -89,18 +90,19 @@ fn not_yet_honoured(tenant: &CognigyTenant) -> String {
     }
 }
 
-/// The whole status.
+/// The whole status. The figures of calls change with every call: new ones are told together with something else, or where
+/// they are news.
 pub fn status(
     tenant: &CognigyTenant,
     connection: &Connection,
     verdict: &Verdict,
-    (total, ready): (usize, usize),
+    ((total, ready), figures): ((usize, usize), Option<CallFigures>),
     now: Timestamp,
 ) -> CognigyTenantStatus {
     let generation = tenant.metadata.generation.unwrap_or_default();
     let old = tenant.status.as_ref().map(|status| status.conditions.as_slice()).unwrap_or_default();
     let count = |count: usize| i32::try_from(count).unwrap_or(i32::MAX);
-    CognigyTenantStatus {
+    let mut status = CognigyTenantStatus {
         observed_generation: Some(generation),
         conditions: Conditions::new(verdict.reason, &verdict.message, generation).merge(old, now),
         auth: tenant.spec.auth.method().map(AuthMethod::kind),
@@ -118,5 +120,16 @@ pub fn status(
             CircuitState::Open => Circuit::Open,
             CircuitState::HalfOpen => Circuit::HalfOpen,
         }),
+    };
+    if let Some(figures) = figures
+        && (tenant.status.as_ref() != Some(&status) || figures.is_news_to(&status.api.unwrap_or_default()))
+    {
+        let (success_rate, latency) = figures.in_status();
+        status.api = Some(ApiFigures {
+            success_rate_percent: Some(success_rate),
+            average_latency_ms: Some(latency),
+            ..status.api.unwrap_or_default()
+        });
     }
+    status
 }

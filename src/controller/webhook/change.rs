@@ -19,12 +19,13 @@ const LONGEST: Duration = Duration::from_hours(24);
 /// Names the change that the spec, the policy, the Secrets and the tenant ask for together.
 pub fn name(webhook: &CognigyWebhook, ground: Ground<'_>) -> String {
     let parts = format!(
-        "{:?}/{:?}/{:?}/{}/{:?}",
+        "{:?}/{:?}/{:?}/{}/{:?}/{:?}",
         webhook.metadata.generation,
         ground.policy.map(|policy| (&policy.name, policy.generation)),
         ground.secret_versions,
         ground.tenant_key,
         ground.tenant.metadata.generation,
+        ground.tenant_versions,
     );
     let digest = Sha256::digest(parts.as_bytes());
     digest.iter().take(8).fold(0_u64, |name, byte| name << 8 | u64::from(*byte)).to_string()
@@ -49,12 +50,8 @@ pub fn failure(webhook: &CognigyWebhook, change: &str) -> Option<webhook::Failur
 /// How long the present change waits for its next try; `None`: it can be tried now.
 pub fn wait(webhook: &CognigyWebhook, ground: Ground<'_>) -> Option<Action> {
     let failure = failure(webhook, &name(webhook, ground))?;
-    let told = conditions(webhook.status.as_ref());
-    if has_reason(told, Reason::Rejected) {
-        // The same body is not sent again until something changes (cognigy-api.md §7).
-        return Some(Action::await_change());
-    }
-    let next = failure.next_attempt_at?.0;
+    let Some(next) = failure.next_attempt_at else { return Some(Action::await_change()) };
+    let next = next.0;
     let left = Duration::try_from(next.duration_since(Timestamp::now())).ok()?.min(LONGEST);
     (!left.is_zero()).then(|| Action::requeue(left + Duration::from_millis(20)))
 }

@@ -30,6 +30,8 @@ pub struct Ground<'a> {
     pub policy: Option<&'a AppliedPolicy>,
     /// The resourceVersion of each Secret behind `headersFrom`.
     pub secret_versions: &'a BTreeMap<String, String>,
+    /// The resourceVersions of the tenant's own Secrets and `ConfigMap`s.
+    pub tenant_versions: &'a [String],
 }
 
 /// Whether a pass can call Cognigy now.

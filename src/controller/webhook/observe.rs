@@ -25,6 +25,7 @@ use crate::{
         error::Failure,
         retry_policy,
         sessions::{Connection, State},
+        tenant::observe::source_versions,
     },
     probe::{Guard, HostPattern},
     retry::{self, Intervals, Policy},
@@ -38,6 +39,8 @@ pub struct Wish {
     pub tenant: Arc<CognigyTenant>,
     /// Its key.
     pub tenant_key: ObjectKey,
+    /// The resourceVersions of its own Secrets and `ConfigMap`s.
+    pub tenant_versions: Vec<String>,
     /// The retry policy.
     pub policy: Option<WantedPolicy>,
     /// Where health checks may go.
@@ -54,6 +57,7 @@ impl Wish {
             tenant_key: &self.tenant_key,
             policy: self.policy.as_ref().map(|policy| &policy.of),
             secret_versions: &self.secret_versions,
+            tenant_versions: &self.tenant_versions,
         }
     }
 }
@@ -157,7 +161,8 @@ pub async fn wish(webhook: &CognigyWebhook, context: &Context) -> Result<Wish, F
         keep: usize::try_from(spec.previous_versions()).unwrap_or_default(),
         observe: spec.mode == Mode::Observe,
     };
-    Ok(Wish { desired, tenant, tenant_key, policy, guard, secret_versions })
+    let tenant_versions = source_versions(&tenant, context);
+    Ok(Wish { desired, tenant, tenant_key, tenant_versions, policy, guard, secret_versions })
 }
 
 /// What a resource that is being deleted asks for; what is only observed is left as it is.

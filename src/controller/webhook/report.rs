@@ -116,6 +116,7 @@ impl<'a> Report<'a> {
             webhook_name: Some(self.webhook.registered_name()),
             version: (!self.webhook.spec.is_existing()).then(|| self.webhook.spec.version().into()),
             status: status.and_then(|status| status.state).map(|state| format!("{state:?}")),
+            success_rate: self.context.figures.success_rate(&self.webhook.tenant_key()),
             ..Fact::new(reason, self.webhook.object_ref(&()), note)
         }
     }
@@ -266,13 +267,19 @@ impl<'a> Report<'a> {
                 };
                 (verdict, Action::requeue(wait))
             }
-            Class::User => {
-                draft.failure = self.change.as_ref().map(|change| FailureStatus {
-                    change: Some(change.clone()),
-                    attempts: 1,
-                    since: Some(Time(Timestamp::now())),
-                    last_error: Some(message),
-                    ..FailureStatus::default()
+            Class::User | Class::Refused => {
+                let now = Timestamp::now();
+                let next = (disposition.class == Class::User).then(|| now.checked_add(resync).ok()).flatten();
+                draft.failure = self.change.as_ref().map(|change| {
+                    let before = change::failure(self.webhook, change);
+                    FailureStatus {
+                        change: Some(change.clone()),
+                        attempts: 1,
+                        since: before.and_then(|before| before.since).or(Some(Time(now))),
+                        next_attempt_at: next.map(Time),
+                        last_error: Some(message),
+                        ..FailureStatus::default()
+                    }
                 });
                 (verdict, Action::requeue(resync))
             }

@@ -241,6 +241,7 @@ impl<'a> Pass<'a> {
             webhook_name: Some(self.object.registered_name()),
             version: Some(self.version.into()),
             status: self.book.status.state.map(|state| format!("{state:?}")),
+            success_rate: self.context.figures.success_rate(&self.object.tenant_key()),
             ..Fact::new(reason, self.object.object_ref(&()), note)
         }
     }

@@ -222,6 +222,7 @@ impl<'a> Pass<'a> {
             webhook_name: Some(self.object.registered_name()),
             status: self.status.state.map(|state| format!("{state:?}")),
             latency,
+            success_rate: self.context.figures.success_rate(&self.object.tenant_key()),
             ..Fact::new(reason, self.object.object_ref(&()), note)
         });
     }

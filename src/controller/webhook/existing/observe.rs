@@ -9,7 +9,7 @@ use crate::{
         webhook::{AppliedPolicy, Mode},
     },
     cognigy::{BotId, BotWebhookRef, IntervalPolicy, InvalidText, WebhookId, WindowPolicy},
-    controller::{context::Context, error::Failure, retry_policy},
+    controller::{context::Context, error::Failure, retry_policy, tenant::observe::source_versions},
     retry,
 };
 
@@ -47,6 +47,8 @@ pub struct Wish {
     pub tenant: Arc<CognigyTenant>,
     /// Its key.
     pub tenant_key: ObjectKey,
+    /// The resourceVersions of its own Secrets and `ConfigMap`s.
+    pub tenant_versions: Vec<String>,
     /// `mode: Observe`: nothing is written outside.
     pub observe: bool,
 }
@@ -59,6 +61,7 @@ impl Wish {
             tenant_key: &self.tenant_key,
             policy: Some(&self.policy),
             secret_versions: &NO_SECRETS,
+            tenant_versions: &self.tenant_versions,
         }
     }
 }
@@ -96,5 +99,6 @@ pub async fn wish(webhook: &CognigyWebhook, context: &Context) -> Result<Wish, F
         }
     };
     let (tenant_key, observe) = (webhook.tenant_key(), webhook.spec.mode == Mode::Observe);
-    Ok(Wish { managed, policy, tenant, tenant_key, observe })
+    let tenant_versions = source_versions(&tenant, context);
+    Ok(Wish { managed, policy, tenant, tenant_key, tenant_versions, observe })
 }
