@@ -183,12 +183,12 @@ pub async fn events(world: &World) -> BTreeMap<String, usize> {
 }
 
 /// What must hold at every moment, whatever happens: see docs/reliability.md.
-pub fn broken_promises(world: &World, served: bool) -> Vec<String> {
+pub fn broken_promises(world: &World, served: impl Fn(&str) -> bool) -> Vec<String> {
     let history = world.history();
     let mut broken = Vec::new();
     let names: BTreeSet<&str> = history.iter().map(|change| change.name.as_str()).collect();
     for name in names {
-        for change in world.interruptions(name).into_iter().filter(|_| served) {
+        for change in world.interruptions(name).into_iter().filter(|_| served(name)) {
             broken.push(format!("none was active once one was: {change:?}"));
         }
         let (mut there, mut active) = (BTreeMap::new(), BTreeSet::new());
