@@ -27,6 +27,8 @@ static PLACES: Semaphore = Semaphore::const_new(4);
 const PATIENCE: Duration = Duration::from_secs(90);
 /// How often a point may fail to come up before that is a failure: the order of calls is not always the same.
 const TRIES: usize = 3;
+/// After so many problems no more plays begin.
+const ENOUGH: usize = 3;
 
 /// Facts that are told once more where the process died before the status had them, and each health check, which is a new one.
 const TOLD_AGAIN: [&str; 6] =
@@ -77,11 +79,13 @@ pub async fn at_every_point<S: Scenario>(name: &str, scenario: S) {
     let losses = model.passed.iter().filter(|point| point.after).map(|point| (point.clone(), Blow::Lose));
     let plays: Vec<_> = kills.chain(losses).collect();
     let (points, count) = (model.passed.len(), plays.len());
-    let runs = AtomicUsize::new(0);
+    let (runs, failed) = (AtomicUsize::new(0), AtomicUsize::new(0));
     let problems: Vec<String> = futures::stream::iter(plays)
+        // What is wrong at one point often is at many, and each costs its patience.
+        .take_while(|_| std::future::ready(failed.load(Ordering::Relaxed) < ENOUGH))
         .map(|(point, blow)| try_point(&scenario, &model, (point, blow), &runs))
         .buffer_unordered(4)
-        .filter_map(std::future::ready)
+        .filter_map(async |problem| problem.inspect(|_| _ = failed.fetch_add(1, Ordering::Relaxed)))
         .collect()
         .await;
     say(&format!(

@@ -1,7 +1,7 @@
 //! What the program is killed in the middle of.
 
 use cognigy_operator::api::{CognigyTenant, CognigyWebhook};
-use cognigy_simulator::BotWebhook;
+use cognigy_simulator::{BotWebhook, Fault, Route};
 use serde_json::{Value, json};
 
 use crate::{
@@ -15,7 +15,11 @@ const QUICK: [i64; 5] = [100, 150, 225, 340, 510];
 impl World {
     /// A tenant and a policy.
     async fn furniture(&self) {
-        self.tenant("production", json!({"limits": {"requestTimeoutSeconds": 5}})).await;
+        self.tenant(
+            "production",
+            json!({"limits": {"requestTimeoutSeconds": 5}, "circuitBreaker": {"failureThreshold": 100}}),
+        )
+        .await;
         self.policy("quick", json!({"intervalsMs": QUICK})).await;
     }
 
@@ -143,6 +147,33 @@ impl Scenario for RollBack {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_roll_back_to_a_kept_version() {
     at_every_point("a roll-back to a kept version", RollBack).await;
+}
+
+/// The second version was registered, but no answer ever said so; then the third is asked for.
+struct HalfRegistered;
+
+impl Scenario for HalfRegistered {
+    async fn given(&self, world: &World) {
+        world.house().await;
+        world.live(1, json!({})).await;
+        world.fault(Fault::on(Route::CreateIntegration).status(503).after_commit());
+        world.orders(2, json!({})).await;
+        world.until_reason("orders", "RetriesExhausted").await;
+        world.clear_faults();
+    }
+
+    async fn when(&self, world: &World) {
+        world.orders(3, json!({})).await;
+    }
+
+    async fn then(&self, world: &World) {
+        world.until_version(3).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_version_that_was_given_up_half_registered() {
+    at_every_point("a version that was given up half registered", HalfRegistered).await;
 }
 
 struct RotatedSecret;

@@ -71,6 +71,9 @@ impl<'a> Stage<'a> {
     /// Ends the program as Kubernetes does: what is under way is ended, events are written. The trap may strike meanwhile.
     pub async fn end(&mut self) {
         if let Some(program) = self.program.take() {
+            // Before that, it does not listen to signals yet.
+            let running = async || program.lines().iter().any(|line| line.contains("all watches are in sync"));
+            self.world.eventually("the program runs", running).await;
             program.terminate();
             let (status, lines) = program.end().await;
             let expected = if self.trap.is_sprung() {
