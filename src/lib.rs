@@ -33,6 +33,7 @@ pub mod metrics;
 #[cfg(test)]
 mod mutated;
 pub mod net;
+pub mod outbox;
 pub mod probe;
 pub mod redact;
 pub mod retry;

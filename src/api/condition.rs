@@ -145,7 +145,7 @@ impl Conditions {
 }
 
 /// A message on one line, without what could deceive, and no longer than people read.
-fn clean(message: &str) -> String {
+pub(crate) fn clean(message: &str) -> String {
     text::clean(message, MAX_MESSAGE_CHARS).unwrap_or_default()
 }
 

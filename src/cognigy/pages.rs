@@ -119,9 +119,18 @@ impl Session {
             let (true, Some(next)) = (goes_on, next.as_ref()) else {
                 return Ok(Answer { value: next.is_none(), etag: None, latency, trace_id: page.trace_id });
             };
-            if bytes > MAX_BYTES || seen.len() == MAX_PAGES || !seen.insert(next.clone()) {
+            let endless = if bytes > MAX_BYTES {
+                Some("it is over 32 MiB")
+            } else if seen.len() == MAX_PAGES {
+                Some("it has over 1000 pages")
+            } else if !seen.insert(next.clone()) {
+                Some("a page cursor came twice")
+            } else {
+                None
+            };
+            if let Some(why) = endless {
                 let mut error = Error::new(ErrorKind::Server { status: 200 }, call.route)
-                    .detail("the listing does not end: a page cursor came twice, or over 1000 pages or 32 MiB");
+                    .detail(format!("the listing does not end: {why}"));
                 error.latency = latency;
                 error.trace_id = page.trace_id;
                 return Err(error);

@@ -3,7 +3,7 @@
 use std::{io, time::Duration};
 
 use futures::FutureExt as _;
-use kube::{Client, runtime::watcher};
+use kube::Client;
 use thiserror::Error;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -11,7 +11,10 @@ use tokio_util::sync::CancellationToken;
 use super::{context::Settings, own, work::Work};
 use crate::{
     args::Run,
-    cluster::audit::{AuditSink, Trail, reporting_instance},
+    cluster::{
+        audit::{AuditSink, Trail, reporting_instance},
+        patience::Patience,
+    },
     metrics::Metrics,
     server::{self, Liveness, Readiness, Told},
 };
@@ -55,7 +58,8 @@ pub async fn run(args: Run, shutdown: impl Future<Output = ()> + Send + 'static)
         never: own::addresses(&config, listener.local_addr().map_err(cannot_listen)?).await,
     };
     let operator = Operator {
-        client: Client::try_from(config)?,
+        client: Patience::default().client(config)?,
+        patience: Patience::default(),
         settings,
         namespaces: args.watch_namespaces.clone(),
         label_selector: args.watch_label_selector.clone(),
@@ -71,6 +75,8 @@ pub async fn run(args: Run, shutdown: impl Future<Output = ()> + Send + 'static)
 pub struct Operator {
     /// The API server.
     pub client: Client,
+    /// How long its watches last.
+    pub patience: Patience,
     /// The operator's own settings.
     pub settings: Settings,
     /// The namespaces to watch; none means all.
@@ -112,7 +118,8 @@ impl Operator {
             client: self.client,
             settings: self.settings,
             scopes,
-            watch: watcher::Config { label_selector: self.label_selector, ..watcher::Config::default() },
+            watch: self.patience.watch(),
+            label_selector: self.label_selector,
             concurrency: self.max_concurrent_reconciles,
             readiness,
             started,

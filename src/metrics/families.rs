@@ -100,6 +100,9 @@ pub(super) struct Work {
     pub(super) time_to_ready: HistogramVec,
     pub(super) drift: IntCounterVec,
     pub(super) leader: IntGauge,
+    pub(super) runtime_tasks: IntGauge,
+    pub(super) events_pending: IntGauge,
+    pub(super) objects_remembered: IntGauge,
 }
 
 impl Work {
@@ -127,6 +130,55 @@ impl Work {
                     "leader",
                     "1 if this replica does the work, 0 if it stands by; without leader election always 1",
                 )?,
+            )?,
+            runtime_tasks: register(r, IntGauge::new("runtime_tasks", "Tasks of the process that are alive")?)?,
+            events_pending: register(
+                r,
+                IntGauge::new("events_pending", "Events that wait to be written to Kubernetes")?,
+            )?,
+            objects_remembered: register(
+                r,
+                IntGauge::new("objects_remembered", "Objects of which something is remembered between passes")?,
+            )?,
+        })
+    }
+}
+
+/// What is counted about messages to the user's own systems.
+#[derive(Clone, Debug)]
+pub(super) struct Outbox {
+    pub(super) pending: IntGaugeVec,
+    pub(super) deliveries: IntCounterVec,
+    pub(super) dropped: IntCounterVec,
+    pub(super) exhausted: IntCounterVec,
+}
+
+impl Outbox {
+    pub(super) fn new(r: &Registry) -> prometheus::Result<Self> {
+        Ok(Self {
+            pending: gauge(
+                r,
+                "outbox_pending",
+                "Messages that wait for a sink to accept them: monitoring, alerts or deadLetter",
+                &["sink"],
+            )?,
+            deliveries: counter(
+                r,
+                "outbox_deliveries_total",
+                "Tries to deliver a message, by sink and outcome (delivered or failed)",
+                &["sink", "outcome"],
+            )?,
+            dropped: counter(
+                r,
+                "outbox_dropped_total",
+                "Best-effort messages that found the queue of their tenant full and were given up",
+                &["sink"],
+            )?,
+            exhausted: counter(
+                r,
+                "retries_exhausted_total",
+                "Changes of webhooks that used up their attempts, by tenant",
+                &["tenant"],
             )?,
         })
     }

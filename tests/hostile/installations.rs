@@ -41,7 +41,7 @@ type Row = (&'static str, Script, Ends);
 const OK: &str = "HTTP/1.1 200 OK\r\n";
 const CHUNKED: &str = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
 /// No single answer takes more, however it is made.
-const MOST: usize = 48 * MIB;
+const MOST: usize = 24 * MIB;
 
 fn malformed(kind: &ErrorKind) -> bool {
     *kind == ErrorKind::Malformed

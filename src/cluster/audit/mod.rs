@@ -215,6 +215,11 @@ impl Trail {
         }
     }
 
+    /// How many Events wait to be written.
+    pub fn pending(&self) -> usize {
+        self.queue.max_capacity() - self.queue.capacity()
+    }
+
     /// How many Events found the queue full.
     pub fn dropped(&self) -> u64 {
         self.dropped.load(Ordering::Relaxed)
@@ -378,7 +383,7 @@ mod tests {
         for _ in 0..QUEUE + 3 {
             trail.record(fact("n"));
         }
-        assert_eq!(trail.dropped(), 3);
+        assert_eq!((trail.dropped(), trail.pending()), (3, QUEUE));
         assert_eq!(lines.count(), QUEUE + 3);
     }
 
