@@ -139,12 +139,10 @@ fn show_webhook(metrics: &Metrics, key: &ObjectKey, webhook: &CognigyWebhook) {
     let state = status.state.map(|state| format!("{state:?}"));
     metrics.conditions("CognigyWebhook", &key.namespace, &key.name, &status.conditions);
     metrics.webhook(&key.namespace, &key.name, &webhook.tenant_key().to_string(), state.as_deref());
-    if let Some(health) = &status.health {
-        metrics.health(&key.namespace, &key.name, health.result == HealthResult::Passing, None);
-        if let Some(expires) = &health.certificate_expires_at {
-            metrics.certificate(&key.namespace, &key.name, expires.0);
-        }
-    }
+    let health = status.health.as_ref();
+    let result = health.map(|health| health.result == HealthResult::Passing);
+    let expires = health.and_then(|health| health.certificate_expires_at.as_ref()).map(|expires| expires.0);
+    metrics.health_as_told(&key.namespace, &key.name, result, expires);
 }
 
 /// Follows the tenants.

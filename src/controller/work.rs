@@ -96,6 +96,8 @@ impl Work {
         let mut tasks = JoinSet::new();
         let triggers = context.triggers.clone();
         tasks.spawn(async move { triggers.run_recounts().await });
+        let triggers = context.triggers.clone();
+        tasks.spawn(async move { triggers.run_later().await });
         tasks.spawn(rates::follow(context.clone()));
         self.watch(&mut tasks, &context, writers);
         let filled = async {

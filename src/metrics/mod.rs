@@ -48,6 +48,8 @@ struct Key {
 struct Shown {
     conditions: BTreeSet<(String, String)>,
     webhook: Option<(String, String)>,
+    /// A check of this process is shown, which is newer than what the status tells.
+    checked: bool,
 }
 
 impl Metrics {
@@ -132,9 +134,40 @@ impl Metrics {
     /// A health check of a webhook's URL: its result, and how long the answer took where there was one.
     pub fn health(&self, namespace: &str, name: &str, passing: bool, latency: Option<Duration>) {
         self.state.webhook_health.with_label_values(&[namespace, name]).set(passing.into());
+        self.objects().entry(Key::new(&CognigyWebhook::kind(&()), namespace, name)).or_default().checked = true;
         if let Some(latency) = latency {
             self.state.webhook_health_latency.observe(latency.as_secs_f64());
         }
+    }
+
+    /// What a webhook's status tells of its health, until a check of this process is newer: a status does not tell of each
+    /// check. `None` where none is told (any more).
+    pub fn health_as_told(
+        &self,
+        namespace: &str,
+        name: &str,
+        passing: Option<bool>,
+        certificate_expires: Option<jiff::Timestamp>,
+    ) {
+        let mut objects = self.objects();
+        let shown = objects.entry(Key::new(&CognigyWebhook::kind(&()), namespace, name)).or_default();
+        let Some(passing) = passing else {
+            shown.checked = false;
+            self.forget_health(namespace, name);
+            return;
+        };
+        if shown.checked {
+            return;
+        }
+        self.state.webhook_health.with_label_values(&[namespace, name]).set(passing.into());
+        if let Some(expires) = certificate_expires {
+            self.certificate(namespace, name, expires);
+        }
+    }
+
+    fn forget_health(&self, namespace: &str, name: &str) {
+        let _ = self.state.webhook_health.remove_label_values(&[namespace, name]);
+        let _ = self.state.webhook_certificate_expiry.remove_label_values(&[namespace, name]);
     }
 
     /// When the certificate that a webhook's URL showed expires.
@@ -177,8 +210,7 @@ impl Metrics {
             self.count_webhook(shown.webhook.as_ref(), None);
         }
         if kind == CognigyWebhook::kind(&()) {
-            let _ = self.state.webhook_health.remove_label_values(&[namespace, name]);
-            let _ = self.state.webhook_certificate_expiry.remove_label_values(&[namespace, name]);
+            self.forget_health(namespace, name);
         }
     }
 
@@ -355,6 +387,23 @@ mod tests {
         assert!(text.contains(r#"webhooks{state="Active",tenant="cx/production"} 1"#), "{text}");
         assert!(text.contains(r#"resource_condition{kind="CognigyTenant""#), "{text}");
         assert!(!text.contains(r#"resource_condition{kind="CognigyWebhook""#), "{text}");
+    }
+
+    #[test]
+    fn a_status_does_not_hide_the_last_check_and_takes_back_what_it_no_longer_tells() {
+        let metrics = Metrics::new().unwrap();
+        let health = |metrics: &Metrics| {
+            let text = metrics.render().unwrap();
+            let line = text.lines().find(|line| line.starts_with("cognigy_operator_webhook_health{"));
+            line.and_then(|line| line.rsplit_once(' ')).map(|(_, value)| value.to_owned())
+        };
+        metrics.health_as_told("cx", "orders", Some(true), None);
+        assert_eq!(health(&metrics).as_deref(), Some("1"), "a restart shows what was told");
+        metrics.health("cx", "orders", false, None);
+        metrics.health_as_told("cx", "orders", Some(true), None);
+        assert_eq!(health(&metrics).as_deref(), Some("0"));
+        metrics.health_as_told("cx", "orders", None, None);
+        assert_eq!(health(&metrics), None);
     }
 
     #[test]

@@ -13,6 +13,7 @@ mod existing;
 mod fairness;
 mod harness;
 mod health;
+mod health_over_time;
 mod lifecycle;
 mod namespaces;
 mod outbox;

@@ -100,30 +100,47 @@ pub struct AppliedPolicy {
 pub struct Health {
     /// Passing or Failing.
     pub result: HealthResult,
+    /// Since when an active webhook has been failing: its first failed check of failureThreshold or more in a row. Absent
+    /// again with the first check that passes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failing_since: Option<Time>,
     /// HTTP status of the answer; absent where there was none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub http_status: Option<i32>,
-    /// Duration of the check in milliseconds.
+    /// Duration of the check in milliseconds; of periodic checks that pass, a moving average.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub latency_ms: Option<i64>,
-    /// Failed checks in a row.
+    /// Failed checks in a row when this was written.
     #[serde(default)]
     pub consecutive_failures: i32,
-    /// When the callback was checked.
+    /// When the callback was checked; of periodic checks, the last one that had something new to tell.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_checked_at: Option<Time>,
     /// The trace_id that the check sent, to find it in the callback's logs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trace_id: Option<String>,
-    /// Negotiated version of TLS.
+    /// Version of TLS that was last negotiated.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tls_version: Option<String>,
-    /// When the callback's certificate expires.
+    /// When the certificate that the callback last showed expires.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub certificate_expires_at: Option<Time>,
+    /// The last event CertificateExpiring, so that none is repeated.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_certificate_warning: Option<CertificateWarning>,
     /// What went wrong.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
+}
+
+/// What was told of a certificate that expires soon.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct CertificateWarning {
+    /// When the certificate in question expires.
+    pub expires_at: Time,
+    /// How many days before that the warning was due: 21, 7 or 1.
+    pub days: i32,
 }
 
 /// Result of a health check.

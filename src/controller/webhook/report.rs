@@ -72,6 +72,26 @@ pub struct Report<'a> {
     change: Option<String>,
     /// What a full pass was made with; a request for one is then handled.
     session: Option<Session>,
+    /// What was measured is worth a write.
+    measured: bool,
+}
+
+/// A fact about a webhook of which the status tells this.
+pub fn fact(
+    context: &Context,
+    webhook: &CognigyWebhook,
+    status: Option<&CognigyWebhookStatus>,
+    reason: EventReason,
+    note: String,
+) -> Fact {
+    Fact {
+        webhook_id: status.and_then(|status| status.webhook_id.clone()),
+        webhook_name: Some(webhook.registered_name()),
+        version: (!webhook.spec.is_existing()).then(|| webhook.spec.version().into()),
+        status: status.and_then(|status| status.state).map(|state| format!("{state:?}")),
+        success_rate: context.figures.success_rate(&webhook.tenant_key()),
+        ..Fact::new(reason, webhook.object_ref(&()), note)
+    }
 }
 
 /// How long until the next comparison with the outside.
@@ -83,7 +103,7 @@ pub fn until_resync(webhook: &CognigyWebhook, tenant: Option<&CognigyTenant>) ->
 impl<'a> Report<'a> {
     /// A report on a webhook.
     pub fn new(context: &'a Context, api: &'a Api<CognigyWebhook>, webhook: &'a Arc<CognigyWebhook>) -> Self {
-        Self { context, api, webhook, latest: webhook.clone(), change: None, session: None }
+        Self { context, api, webhook, latest: webhook.clone(), change: None, session: None, measured: false }
     }
 
     /// The same report after a pass that reached Cognigy.
@@ -115,14 +135,16 @@ impl<'a> Report<'a> {
     }
 
     fn fact_of(&self, status: Option<&CognigyWebhookStatus>, reason: EventReason, note: String) -> Fact {
-        Fact {
-            webhook_id: status.and_then(|status| status.webhook_id.clone()),
-            webhook_name: Some(self.webhook.registered_name()),
-            version: (!self.webhook.spec.is_existing()).then(|| self.webhook.spec.version().into()),
-            status: status.and_then(|status| status.state).map(|state| format!("{state:?}")),
-            success_rate: self.context.figures.success_rate(&self.webhook.tenant_key()),
-            ..Fact::new(reason, self.webhook.object_ref(&()), note)
-        }
+        fact(self.context, self.webhook, status, reason, note)
+    }
+
+    /// A periodic check that has something to tell. What it leads to is the next pass's, which follows at once.
+    pub async fn checked(mut self, draft: CognigyWebhookStatus) -> Result<Action, PassError> {
+        self.measured = true;
+        let outcome = if status::is_failing(&draft) { Outcome::Failing } else { Outcome::Active };
+        let verdict = verdict(self.webhook, outcome, &draft);
+        self.write(draft, verdict, false).await?;
+        Ok(Action::requeue(Duration::ZERO))
     }
 
     /// A verdict that needs no pass.
@@ -361,7 +383,7 @@ impl<'a> Report<'a> {
             );
         }
         let status = status::complete(self.webhook, draft, &verdict, now);
-        let written = self.latest.status.as_ref();
+        let written = self.latest.status.as_ref().filter(|_| !self.measured);
         if let Some(status) = status::worth_writing(status, written, synced, now)
             && let Some(written) =
                 cluster::status::write(self.api, &*self.held(&status).await?, &status, None).await?.applied()
@@ -414,6 +436,7 @@ fn verdict(webhook: &CognigyWebhook, outcome: Outcome, draft: &CognigyWebhookSta
             (Reason::Active, format!("{id} has retry policy {policy}; nothing else of it is managed"))
         }
         Outcome::Active => (Reason::Active, format!("{name} version {version} is active as {id}")),
+        Outcome::Failing => (Reason::HealthCheckFailed, status::outage(webhook, draft)),
         Outcome::Disabled => (
             Reason::Disabled,
             format!("{name} version {version} is registered as {id} and, as spec.enabled says, inactive"),
