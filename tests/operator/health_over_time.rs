@@ -237,8 +237,49 @@ async fn a_changed_url_ends_an_outage_of_the_old_one() {
         world.webhook("orders", json!({"url": world.callback_url("elsewhere"), "healthCheck": check})).await;
         let webhook = world.until_reason("orders", "Active").await;
         assert_eq!((health(&webhook).result, health(&webhook).failing_since), (HealthResult::Passing, None));
+        // What was counted before does not count any more.
+        world.callback("elsewhere").answers([Answer::status(503)]);
         more_checks(world, "elsewhere", 2).await;
         assert_eq!(world.event_count("orders", "HealthCheckFailed").await, 1);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_full_pass_that_is_asked_for_checks_what_is_out_at_once() {
+    world(Options::default(), async |world| {
+        live(world, json!({"failureThreshold": 1})).await;
+        world.callback("orders").answer(Answer::status(503));
+        world.until_reason("orders", "HealthCheckFailed").await;
+        // From now on no check comes by itself.
+        world.webhook("orders", json!({"healthCheck": {"periodSeconds": 86_400, "failureThreshold": 1}})).await;
+        world.until_reason("orders", "HealthCheckFailed").await;
+        let webhook = world.full_pass("orders", "while it fails").await;
+        assert!(health(&webhook).failing_since.is_some());
+        world.callback("orders").answer(Answer::ok());
+        world.full_pass("orders", "when it is mended").await;
+        let webhook = world.until_reason("orders", "Active").await;
+        assert_eq!(health(&webhook).failing_since, None);
+        assert_eq!(world.event_count("orders", "HealthCheckFailed").await, 1);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_name_that_leads_to_where_nothing_may_go_is_an_outage() {
+    world(Options::default(), async |world| {
+        let mut url = world.callback_url("orders");
+        url.set_host(Some("localhost")).unwrap();
+        world.tenant("production", json!({})).await;
+        let check = json!({"periodSeconds": 2, "timeoutSeconds": 30, "failureThreshold": 1});
+        world.webhook("orders", json!({"url": url, "healthCheck": check})).await;
+        world.until_reason("orders", "Active").await;
+        world.tenant("production", json!({"callbacks": {"allowPrivateNetworks": false}})).await;
+        let webhook = world.until_reason("orders", "HealthCheckFailed").await;
+        assert!(message(&webhook).contains("allowPrivateNetworks"), "{}", message(&webhook));
+        assert_eq!(world.active_versions("orders"), [1]);
+        world.tenant("production", json!({})).await;
+        world.until_reason("orders", "Active").await;
     })
     .await;
 }
@@ -333,7 +374,7 @@ async fn a_certificate_that_expires_is_told_once_for_each_step_and_a_renewed_one
         more_checks(world, "orders", 2).await;
         assert_eq!(world.event_count("orders", "CertificateExpiring").await, 1, "a restart repeats nothing");
 
-        let days = |days: u64| Duration::from_hours(24 * days) - Duration::from_hours(1);
+        let days = |days: u64| Duration::from_hours(24 * days - 1);
         world.renew_certificate(Certificate::ExpiresSoon, days(1)).unwrap();
         until_health(world, |health| health.last_certificate_warning.as_ref().is_some_and(|told| told.days == 1)).await;
         world.eventually("its event", async || world.event_count("orders", "CertificateExpiring").await == 2).await;
