@@ -16,7 +16,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::Resource as _;
 use prometheus::{Registry, TextEncoder};
 
-use self::families::{Api, State, Work};
+use self::families::{Api, Outbox, State, Work};
 use crate::{
     api::CognigyWebhook,
     cognigy::{CallObserver, CircuitState, Code, Route, TokenOutcome},
@@ -30,6 +30,7 @@ pub struct Metrics {
     registry: Registry,
     api: Api,
     work: Work,
+    outbox: Outbox,
     state: State,
     objects: Arc<Mutex<BTreeMap<Key, Shown>>>,
 }
@@ -60,6 +61,7 @@ impl Metrics {
         Ok(Self {
             api: Api::new(&registry)?,
             work: Work::new(&registry)?,
+            outbox: Outbox::new(&registry)?,
             state: State::new(&registry)?,
             objects: Arc::default(),
             registry,
@@ -173,6 +175,26 @@ impl Metrics {
         self.state.webhook_certificate_expiry.with_label_values(&[namespace, name]).set(expires.as_second());
     }
 
+    /// How many messages wait for sinks of this kind now.
+    pub fn outbox_pending(&self, sink: &str, count: usize) {
+        self.outbox.pending.with_label_values(&[sink]).set(i64::try_from(count).unwrap_or(i64::MAX));
+    }
+
+    /// A try to deliver a message ended.
+    pub fn outbox_delivery(&self, sink: &str, outcome: &'static str) {
+        self.outbox.deliveries.with_label_values(&[sink, outcome]).inc();
+    }
+
+    /// A best-effort message was given up.
+    pub fn outbox_dropped(&self, sink: &str) {
+        self.outbox.dropped.with_label_values(&[sink]).inc();
+    }
+
+    /// A change of one of the tenant's webhooks used up its attempts.
+    pub fn retries_exhausted(&self, tenant: &str) {
+        self.outbox.exhausted.with_label_values(&[tenant]).inc();
+    }
+
     /// Whether this replica does the work.
     pub fn leader(&self, leads: bool) {
         self.work.leader.set(leads.into());
@@ -283,6 +305,10 @@ mod tests {
         metrics.webhook("cx", "orders", "cx/production", Some("Active"));
         metrics.health("cx", "orders", true, Some(second));
         metrics.certificate("cx", "orders", jiff::Timestamp::UNIX_EPOCH);
+        metrics.outbox_pending("alerts", 2);
+        metrics.outbox_delivery("deadLetter", "failed");
+        metrics.outbox_dropped("monitoring");
+        metrics.retries_exhausted("cx/production");
         metrics.leader(true);
         metrics
     }
@@ -308,6 +334,10 @@ mod tests {
             r#"webhook_certificate_expiry_timestamp_seconds{name="orders",namespace="cx"} 0"#,
             r#"conflicts_total{tenant="cx/production"} 1"#,
             r#"drift_total{tenant="cx/production"} 1"#,
+            r#"outbox_pending{sink="alerts"} 2"#,
+            r#"outbox_deliveries_total{outcome="failed",sink="deadLetter"} 1"#,
+            r#"outbox_dropped_total{sink="monitoring"} 1"#,
+            r#"retries_exhausted_total{tenant="cx/production"} 1"#,
             "leader 1",
             concat!(r#"build_info{version=""#, env!("CARGO_PKG_VERSION"), r#""} 1"#),
         ] {

@@ -14,7 +14,8 @@ use crate::harness::{World, message, reasons, told, true_conditions, world};
 /// A live webhook `orders` that is checked every two seconds; `change` is merged into its `healthCheck`. Nothing but its
 /// checks makes passes over it.
 async fn live(world: &World, change: Value) -> CognigyWebhook {
-    world.tenant("production", json!({"resyncPeriodSeconds": 86_400})).await;
+    let monitoring = json!({"monitoring": {"url": world.https_sink_url("monitoring")}});
+    world.tenant("production", json!({"resyncPeriodSeconds": 86_400, "sinks": monitoring})).await;
     let mut check = json!({"periodSeconds": 2, "timeoutSeconds": 30});
     check.as_object_mut().unwrap().extend(change.as_object().unwrap().clone());
     world.webhook("orders", json!({"healthCheck": check})).await;
@@ -134,6 +135,10 @@ async fn an_outage_is_told_once_and_the_webhook_stays_active_until_it_is_over() 
         let expected = ["Registered", "HealthCheckPassed", "Activated", "HealthCheckFailed", "HealthCheckPassed"];
         assert_eq!(reasons(&world.events("orders").await), expected);
         assert_eq!((world.interruptions("orders").len(), world.count(Route::UpdateIntegration)), (0, 1));
+        world.until_sim("monitoring", |state| state.sink_messages("monitoring").len() >= 3).await;
+        let told: Vec<_> =
+            world.sink("monitoring").messages().iter().map(|one| one.body["health_status"].clone()).collect();
+        assert_eq!(told, ["pass", "fail", "pass"]);
     })
     .await;
 }

@@ -16,6 +16,7 @@ mod health;
 mod health_over_time;
 mod lifecycle;
 mod namespaces;
+mod outbox;
 mod ownership;
 mod policy;
 mod process;

@@ -9,6 +9,8 @@ use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::api::message::{FiringAlert, Undelivered};
+
 /// What the operator knows of the webhook in Cognigy.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
@@ -48,7 +50,7 @@ pub struct CognigyWebhookStatus {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 10))]
     pub drift: Vec<Drift>,
-    /// The change that fails at present.
+    /// The change that fails at present, and what is still to be told of this and earlier ones.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failure: Option<Failure>,
     /// Idempotency key of a registration that Cognigy holds and that is not this resource's (reason AlreadyExists).
@@ -198,9 +200,19 @@ pub struct Failure {
     /// What the last try failed with.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_error: Option<String>,
+    /// When the attempts were used up: from then on it is tried at each resync, without further messages.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub exhausted_at: Option<Time>,
     /// The dead letter of this change, once the attempts are used up.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dead_letter: Option<DeadLetter>,
+    /// The alert that was told and is not over: it outlives its change, until the webhook works.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub alert: Option<FiringAlert>,
+    /// Alerts and dead letters that their sinks have not accepted yet, the oldest first; those of earlier changes too.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 20))]
+    pub undelivered: Vec<Undelivered>,
 }
 
 /// A message to the dead-letter sink.
@@ -212,4 +224,16 @@ pub struct DeadLetter {
     /// Whether the sink has accepted it.
     #[serde(default)]
     pub delivered: bool,
+    /// When it was made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub time: Option<Time>,
+    /// The id that it names: Cognigy's, or the name where there is no id yet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub webhook_id: Option<String>,
+    /// The tries that it names.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub attempts: Option<i32>,
+    /// The final error that it names.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
 }

@@ -15,11 +15,13 @@ pub mod existing;
 mod farewell;
 mod ground;
 mod health;
+mod letters;
 mod observe;
 pub mod plan;
 mod policy;
 mod registration;
 mod report;
+mod settle;
 mod status;
 pub mod world;
 
@@ -55,6 +57,7 @@ use crate::{
 pub async fn reconcile(webhook: Arc<CognigyWebhook>, context: Arc<Context>, place: Place) -> Result<Action, PassError> {
     let api: Api<CognigyWebhook> = Api::namespaced(context.client.clone(), &webhook.namespace().unwrap_or_default());
     let Some(webhook) = context.fresh(&api, webhook).await? else { return Ok(Action::await_change()) };
+    let Some(webhook) = settle::note(webhook, &context, &api).await? else { return Ok(Action::await_change()) };
     let report = Report::new(&context, &api, &webhook);
     if webhook.metadata.deletion_timestamp.is_some() {
         return farewell::reconcile(&webhook, &context, report, place).await;

@@ -23,18 +23,26 @@ impl Pass<'_> {
             return Ok(());
         };
         let Some(wished) = &wish.policy else { return Ok(()) };
-        let (note, latency, tag) =
-            match policy::write(&self.session, &read, &wished.of, &wanted, &mut self.conflicts).await? {
-                Written::Done(note, latency, tag) => (note, latency, tag),
-                Written::Conflict(note, latency) => {
-                    self.tell(EventReason::Conflict, note, Some(latency));
-                    if let Some(known) = self.world.known_mut() {
-                        known.policy = Compared::Unread;
-                        known.tagged = false;
-                    }
-                    return Ok(());
+        let (note, latency, tag) = match policy::write(
+            (self.context, &self.object),
+            &self.session,
+            &read,
+            &wished.of,
+            &wanted,
+            &mut self.conflicts,
+        )
+        .await?
+        {
+            Written::Done(note, latency, tag) => (note, latency, tag),
+            Written::Conflict(note, latency) => {
+                self.tell(EventReason::Conflict, note, Some(latency));
+                if let Some(known) = self.world.known_mut() {
+                    known.policy = Compared::Unread;
+                    known.tagged = false;
                 }
-            };
+                return Ok(());
+            }
+        };
         self.book.tag = tag;
         self.book.webhook = None;
         self.note_policy();

@@ -28,7 +28,8 @@ use crate::{
         webhook::{CertificateWarning, Health, HealthResult},
     },
     cognigy::Registration,
-    controller::{context::Context, error::Failure, tenant},
+    controller::{context::Context, error::Failure, office, tenant},
+    outbox::message::Monitoring,
     probe::{Check, Report},
 };
 
@@ -82,9 +83,23 @@ fn shown(report: &Report, failures: u32, before: Option<&Health>) -> Health {
     }
 }
 
-/// Puts a result into the draft of the status, and warns of a certificate that expires soon. The only way into it: who wants
-/// to know that the result changed, or was set for the first time, compares `draft.health` and `health` here.
-fn note(context: &Context, webhook: &CognigyWebhook, draft: &mut CognigyWebhookStatus, mut health: Health) {
+/// Puts a result into the draft of the status, and tells the monitoring sink where it changed or is the first one
+/// (cognigy-api.md §6). Warns of a certificate that expires soon. The only way into the draft.
+fn note(
+    context: &Context,
+    webhook: &CognigyWebhook,
+    draft: &mut CognigyWebhookStatus,
+    (mut health, latency): (Health, Duration),
+) {
+    if draft.health.as_ref().map(|told| told.result) != Some(health.result) {
+        let message = Monitoring::HealthChecked {
+            integration: webhook.registered_name(),
+            version: webhook.spec.version().into(),
+            passing: health.result == HealthResult::Passing,
+            latency,
+        };
+        office::monitor(context, webhook, &message);
+    }
     if let Some(expires) = &health.certificate_expires_at
         && let Some(days) = certificate::warning(expires.0, health.last_certificate_warning.as_ref(), Timestamp::now())
     {
