@@ -59,6 +59,8 @@ async fn checks_without_news_write_nothing_and_call_nothing_and_neither_does_a_r
         // Slow enough for what the machine does besides not to be another order of latency.
         world.callback("orders").answer(Answer::ok().delay(Duration::from_secs(1)));
         live(world, json!({})).await;
+        world.webhook("others", json!({"healthCheck": {"periodSeconds": 86_400}})).await;
+        world.until_reason("others", "Active").await;
         more_checks(world, "orders", 1).await;
         let (written, called) = (world.writes("orders").await.len(), world.requests().len());
         more_checks(world, "orders", 3).await;
@@ -73,6 +75,7 @@ async fn checks_without_news_write_nothing_and_call_nothing_and_neither_does_a_r
         assert_eq!((world.count(Route::GetWebhook), world.count(Route::UpdateIntegration)), (0, 0));
         assert_eq!(reasons(&world.events("orders").await), ["Registered", "HealthCheckPassed", "Activated"]);
         assert!(world.callback("orders").requests().iter().all(|request| request.violations.is_empty()));
+        assert_eq!(world.callback("others").requests().len(), 1, "a restart checks nothing before its time");
     })
     .await;
 }
