@@ -30,6 +30,8 @@ pub mod cluster;
 pub mod cognigy;
 pub mod controller;
 pub mod metrics;
+#[cfg(test)]
+mod mutated;
 pub mod net;
 pub mod outbox;
 pub mod probe;

@@ -28,6 +28,7 @@ mod process;
 mod program;
 mod reach;
 mod requests;
+mod rights;
 mod rollout;
 mod secrets;
 mod tenancy;

@@ -27,11 +27,10 @@ pub(crate) fn reply(reply: Reply, status: u16, seq: u64, headers: &[(String, Str
         0 => said.clone(),
         1 => said.split_whitespace().map(|word| BASE64_STANDARD.encode(word)).collect::<Vec<_>>().join(" "),
         2 => form_urlencoded::byte_serialize(said.as_bytes()).collect(),
-        _ => said
-            .split(|letter: char| !letter.is_ascii_alphanumeric() && letter != '-')
-            .map(ends)
-            .collect::<Vec<_>>()
-            .join(" "),
+        _ => {
+            let said = values.iter().map(|value| (*value).to_owned()).chain(texts(body));
+            said.map(|text| ends(&text)).collect::<Vec<_>>().join(" ")
+        }
     };
     let name: String =
         values.first().copied().unwrap_or(&said).chars().filter(char::is_ascii_graphic).take(200).collect();
