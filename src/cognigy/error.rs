@@ -6,6 +6,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::Route;
+use crate::redact::Redactor;
 
 /// A call that failed, told for the person who reads it.
 ///
@@ -125,6 +126,13 @@ impl Error {
         Self::new(ErrorKind::RateLimited { retry_after, by: Throttle::HostPaused }, route)
     }
 
+    /// The same error without what no message may show.
+    pub(super) fn redacted(mut self, secrets: &Redactor) -> Self {
+        self.detail = self.detail.map(|text| secrets.redact(&text));
+        self.trace_id = self.trace_id.map(|text| secrets.redact(&text));
+        self
+    }
+
     pub(super) fn detail(mut self, detail: impl Into<String>) -> Self {
         self.detail = Some(detail.into());
         self
@@ -133,6 +141,19 @@ impl Error {
     /// How long to wait, where that is known.
     pub const fn retry_after(&self) -> Option<Duration> {
         self.kind.retry_after()
+    }
+
+    /// Whether the call itself was sent: it was not held back, and a token for it was there.
+    pub fn was_sent(&self) -> bool {
+        self.route != Route::Token
+            && !matches!(
+                self.kind,
+                ErrorKind::TooLarge { .. }
+                    | ErrorKind::RateLimited { by: Throttle::HostPaused, .. }
+                    | ErrorKind::CircuitOpen { .. }
+                    | ErrorKind::Abandoned
+                    | ErrorKind::LockingUnsupported
+            )
     }
 }
 

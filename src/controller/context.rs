@@ -17,6 +17,7 @@ use super::{
     figures::Figures,
     index::Index,
     memo::{self, Memos},
+    office::Outbox,
     sessions::Sessions,
     triggers::Triggers,
 };
@@ -25,7 +26,7 @@ use crate::{
     cluster::audit::Trail,
     cognigy::{CallObserver, Hosts},
     metrics::Metrics,
-    probe::Prober,
+    probe::{Own, Prober},
 };
 
 /// What every pass shares.
@@ -58,6 +59,8 @@ pub struct Context {
     pub trail: Trail,
     /// The figures.
     pub metrics: Metrics,
+    /// What goes out to the user's own systems.
+    pub outbox: Outbox,
     /// What is remembered of each object between passes; all of it can be lost.
     pub memos: Memos,
     /// How passes of other objects are asked for.
@@ -98,8 +101,8 @@ pub struct Settings {
     pub allow_insecure_http: bool,
     /// `--allow-private-callbacks`.
     pub private_callbacks: Vec<IpNet>,
-    /// Addresses that no callback may have: the API server and the operator's own pod.
-    pub never: Vec<std::net::IpAddr>,
+    /// Where no callback may be: the API server and the operator's own pod.
+    pub never: Vec<Own>,
 }
 
 /// The objects of a kind in all watched namespaces: one store for each, since a relist replaces a whole store.

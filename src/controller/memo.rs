@@ -9,8 +9,10 @@ use std::{
     time::Instant,
 };
 
+use jiff::Timestamp;
 use url::Url;
 
+use super::webhook::Course;
 use crate::cognigy::ETag;
 
 /// What is remembered of one object.
@@ -28,10 +30,35 @@ pub struct Memo {
     pub salt: Option<u64>,
     /// When the outside is to be compared again.
     pub next_sync: Option<Instant>,
+    /// When the change that failed is to be tried again.
+    pub next_try: Option<NextTry>,
     /// Failing health checks before activation.
     pub checks: Option<FailingChecks>,
+    /// The periodic checks of what is live.
+    pub periodic: Option<PeriodicChecks>,
     /// Consecutive failures of Kubernetes itself.
     pub kubernetes_failures: u32,
+}
+
+/// When a change that failed is to be tried again: as its status tells it, and by a clock that is never set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NextTry {
+    /// `status.failure.nextAttemptAt`, which Kubernetes keeps in whole seconds.
+    told: i64,
+    /// When it is.
+    pub at: Instant,
+}
+
+impl NextTry {
+    /// A try that the status tells for `told` and that is due `at`.
+    pub fn new(told: Timestamp, at: Instant) -> Self {
+        Self { told: told.as_second(), at }
+    }
+
+    /// Whether it is the try that a status tells for this time.
+    pub fn is(&self, told: Timestamp) -> bool {
+        self.told == told.as_second()
+    }
 }
 
 /// Failing health checks of what is about to go live.
@@ -45,6 +72,17 @@ pub struct FailingChecks {
     pub next: Instant,
     /// What the last one said.
     pub message: String,
+}
+
+/// Periodic health checks of what is live.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PeriodicChecks {
+    /// What is checked: generation and versions of the Secrets. A change starts afresh.
+    pub subject: String,
+    /// How they went lately.
+    pub course: Course,
+    /// When the next one is due.
+    pub next: Instant,
 }
 
 /// The memos of all objects, by uid.

@@ -17,6 +17,8 @@ mod gauges;
 mod index;
 mod memo;
 mod observer;
+mod office;
+mod own;
 mod pass;
 mod rates;
 pub mod retry_policy;

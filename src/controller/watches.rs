@@ -1,7 +1,8 @@
 //! The watches: one for each kind, which fill the stores, keep the index in step and say whom a change concerns.
 
-use std::{collections::BTreeMap, fmt::Debug, hash::Hash, sync::Arc};
+use std::{collections::BTreeMap, fmt::Debug, hash::Hash, sync::Arc, time::Duration};
 
+use backon::ExponentialBuilder;
 use futures::StreamExt as _;
 use kube::{
     Api, Resource, ResourceExt as _,
@@ -9,7 +10,8 @@ use kube::{
     runtime::{
         WatchStreamExt as _,
         reflector::store::Writer,
-        watcher::{self, Event, watcher},
+        utils::ResetTimerBackoff,
+        watcher::{self, Event, ExponentialBackoff, watcher},
     },
 };
 use serde::de::DeserializeOwned;
@@ -20,7 +22,7 @@ use crate::{
         CognigyTenant, CognigyWebhook, FORCE_ORPHAN_ANNOTATION, ObjectKey, RECONCILE_REQUESTED_ANNOTATION, RetryPolicy,
         webhook::HealthResult,
     },
-    controller::{context::Context, status::is_ready},
+    controller::{context::Context, office, status::is_ready},
     metrics::Metrics,
     server::Gate,
 };
@@ -33,12 +35,21 @@ enum Change<'a, K> {
     Gone(&'a ObjectKey, &'a str),
 }
 
+/// How long a watch waits before it starts anew with a list.
+const ANEW: Duration = Duration::from_secs(1);
+/// How long a refused or broken watch waits at first, and at most, with as much again as jitter. kube's own limit of a minute is long
+/// for a person who looks on after an outage.
+const PAUSES: (Duration, Duration) = (Duration::from_millis(800), Duration::from_secs(10));
+/// A watch that has held for so long begins with the shortest pause again, though it told nothing.
+const HELD: Duration = Duration::from_mins(1);
+
 /// Follows a kind for ever: fills its store, then tells of each change. A relist tells of what vanished meanwhile.
-/// `gate` opens when the store has been filled once.
+/// `gate` opens when the store has been filled, and closes while the API server does not know the kind: its definition was
+/// deleted. The store then stays as it was, and Cognigy with it, until the definition is there again.
 async fn follow<K>(
     api: Api<K>,
     config: watcher::Config,
-    writer: Writer<K>,
+    mut writer: Writer<K>,
     gate: Gate,
     mut tell: impl FnMut(Change<'_, K>),
 ) where
@@ -47,8 +58,17 @@ async fn follow<K>(
 {
     let mut known: BTreeMap<ObjectKey, String> = BTreeMap::new();
     let mut listed = BTreeMap::new();
-    let mut events = watcher(api, config).default_backoff().reflect(writer).boxed();
+    let start = || {
+        let (first, longest) = PAUSES;
+        let pauses = ExponentialBuilder::new().with_min_delay(first).with_max_delay(longest);
+        let pauses = ExponentialBackoff::from(pauses.without_max_times().with_jitter());
+        watcher(api.clone(), config.clone()).backoff(ResetTimerBackoff::new(pauses, HELD)).boxed()
+    };
+    let mut events = start();
     while let Some(event) = events.next().await {
+        if let Ok(event) = &event {
+            writer.apply_watcher_event(event);
+        }
         match event {
             Ok(Event::Init) => listed = BTreeMap::new(),
             Ok(Event::InitApply(object)) => {
@@ -72,7 +92,16 @@ async fn follow<K>(
                 known.remove(&key);
                 tell(Change::Gone(&key, &object.uid().unwrap_or_default()));
             }
-            Err(error) => tracing::warn!(kind = %K::kind(&()), %error, "a watch was interrupted and starts again"),
+            Err(error) => {
+                tracing::warn!(kind = %K::kind(&()), %error, "a watch was interrupted and starts again");
+                if refusal(&error) == Some(404) {
+                    gate.close(format!("the API server, which does not know {}", K::plural(&())));
+                }
+                if needs_list(&error) {
+                    tokio::time::sleep(ANEW).await;
+                    events = start();
+                }
+            }
         }
     }
 }
@@ -87,6 +116,21 @@ fn tell_of_predecessor<K: Resource>(
     if let Some(before) = known.get(&key).filter(|before| object.uid().as_ref() != Some(*before)) {
         tell(Change::Gone(&key, before));
     }
+}
+
+/// The HTTP status with which the API server refused a watch or its list.
+fn refusal(error: &watcher::Error) -> Option<u16> {
+    match error {
+        watcher::Error::InitialListFailed(kube::Error::Api(status))
+        | watcher::Error::WatchStartFailed(kube::Error::Api(status)) => Some(status.code),
+        _ => None,
+    }
+}
+
+/// Whether a watch cannot go on where it was: kube's tries that for ever where the API server's refusal is the whole answer
+/// and not an event. Such are versions that are too old (410), and kinds that are gone (404): they come back with another history.
+fn needs_list(error: &watcher::Error) -> bool {
+    matches!(error, watcher::Error::WatchStartFailed(_)) && matches!(refusal(error), Some(404 | 410))
 }
 
 /// What of an object asks for a pass when it changes: neither a status nor the operator's own annotation does.
@@ -117,6 +161,9 @@ pub async fn webhooks(
                 let key = ObjectKey::of(webhook);
                 context.memos.watched(&webhook.uid().unwrap_or_default());
                 let affected = context.index.record_webhook(webhook);
+                let failure = webhook.status.as_ref().and_then(|status| status.failure.as_ref());
+                let undelivered = failure.map(|failure| failure.undelivered.as_slice()).unwrap_or_default();
+                context.outbox.courier.sync(office::owner_of_webhook(webhook), webhook.tenant_key(), undelivered);
                 show_webhook(&context.metrics, &key, webhook);
                 let ready = webhook.status.as_ref().is_some_and(|status| is_ready(&status.conditions));
                 if states.changed(&key, &format!("{}/{ready}", webhook.uid().unwrap_or_default())) {
@@ -131,6 +178,7 @@ pub async fn webhooks(
                 wishes.forget(key);
                 states.forget(key);
                 context.memos.forget(uid);
+                context.outbox.courier.forget(uid);
                 context.metrics.forget("CognigyWebhook", &key.namespace, &key.name);
                 let affected = context.index.forget_webhook(key);
                 // A tenant that waits for its last webhook can go at once.
@@ -150,12 +198,10 @@ fn show_webhook(metrics: &Metrics, key: &ObjectKey, webhook: &CognigyWebhook) {
     let state = status.state.map(|state| format!("{state:?}"));
     metrics.conditions("CognigyWebhook", &key.namespace, &key.name, &status.conditions);
     metrics.webhook(&key.namespace, &key.name, &webhook.tenant_key().to_string(), state.as_deref());
-    if let Some(health) = &status.health {
-        metrics.health(&key.namespace, &key.name, health.result == HealthResult::Passing, None);
-        if let Some(expires) = &health.certificate_expires_at {
-            metrics.certificate(&key.namespace, &key.name, expires.0);
-        }
-    }
+    let health = status.health.as_ref();
+    let result = health.map(|health| health.result == HealthResult::Passing);
+    let expires = health.and_then(|health| health.certificate_expires_at.as_ref()).map(|expires| expires.0);
+    metrics.health_as_told(&key.namespace, &key.name, result, expires);
 }
 
 /// Follows the tenants.
@@ -176,13 +222,19 @@ pub async fn tenants(
             if let Some(status) = &tenant.status {
                 context.metrics.conditions("CognigyTenant", &key.namespace, &key.name, &status.conditions);
             }
+            let alerts = tenant.status.as_ref().and_then(|status| status.alerts.as_ref());
+            let undelivered = alerts.map(|alerts| alerts.undelivered.as_slice()).unwrap_or_default();
+            context.outbox.courier.sync(office::owner_of_tenant(tenant), key.clone(), undelivered);
             if wishes.changed(&key, &wish(tenant)) {
+                context.outbox.courier.retry_now(&key);
                 context.triggers.tenant(key);
             }
         }
         Change::Gone(key, uid) => {
             wishes.forget(key);
             context.memos.forget(uid);
+            context.outbox.courier.forget(uid);
+            context.outbox.forget_tenant(key);
             context.index.forget_tenant(key);
             context.sessions.forget(key);
             context.figures.forget(key);
@@ -232,6 +284,7 @@ pub async fn policies(
 /// Follows the metadata of Secrets or `ConfigMap`s: whoever reads a changed one looks again at once.
 pub async fn sources<K>(
     api: Api<PartialObjectMeta<K>>,
+    config: watcher::Config,
     writer: Writer<PartialObjectMeta<K>>,
     gate: Gate,
     mut concern: impl FnMut(&ObjectKey),
@@ -239,7 +292,7 @@ pub async fn sources<K>(
     K: Resource<DynamicType = ()> + Clone + Debug + Send + Sync + 'static,
 {
     let mut versions = Seen::default();
-    follow(api, watcher::Config::default(), writer, gate, move |change| match change {
+    follow(api, config, writer, gate, move |change| match change {
         Change::Applied(source) => {
             let key = ObjectKey::of(source);
             if versions.changed(&key, &source.resource_version().unwrap_or_default()) {

@@ -4,7 +4,7 @@ use std::{
     collections::HashMap,
     fmt::Debug,
     hash::Hash,
-    sync::Arc,
+    sync::{Arc, Mutex},
     time::{Duration, Instant},
 };
 
@@ -35,6 +35,7 @@ use super::{
     index::Index,
     memo::Memos,
     observer::Observer,
+    office::{Office, Outbox},
     pass::PassError,
     rates, retry_policy,
     sessions::Sessions,
@@ -59,8 +60,10 @@ pub struct Work {
     pub settings: Settings,
     /// The namespaces to watch; `None` is all of them.
     pub scopes: Vec<Option<String>>,
-    /// Which resources to take care of.
+    /// How things are watched.
     pub watch: watcher::Config,
+    /// The labels of the resources to take care of.
+    pub label_selector: Option<String>,
     /// How many passes of one kind may be at work at the same time; those that wait for Cognigy are not counted.
     pub concurrency: u16,
     /// What `/readyz` says.
@@ -96,6 +99,8 @@ impl Work {
         let mut tasks = JoinSet::new();
         let triggers = context.triggers.clone();
         tasks.spawn(async move { triggers.run_recounts().await });
+        let triggers = context.triggers.clone();
+        tasks.spawn(async move { triggers.run_later().await });
         tasks.spawn(rates::follow(context.clone()));
         tasks.spawn(gauges::follow(context.clone()));
         self.watch(&mut tasks, &context, writers);
@@ -111,6 +116,9 @@ impl Work {
             () = stop.cancelled() => return,
         }
         self.started.open();
+        // Only now: before, a tenant and its sinks may not be known yet.
+        tasks.spawn(context.outbox.courier.clone().run());
+        tasks.spawn(context.outbox.monitor.clone().run());
         let controllers = self.scopes.iter().zip(queues).flat_map(|(scope, queues)| {
             let scope = scope.as_ref();
             [
@@ -131,6 +139,16 @@ impl Work {
         let (secrets, secret_writers) = stores(&self.scopes);
         let (config_maps, config_map_writers) = stores(&self.scopes);
         let triggers = Arc::new(Triggers::default());
+        let outbox = Outbox::new(Office {
+            client: self.client.clone(),
+            tenants: tenants.clone(),
+            secrets: secrets.clone(),
+            config_maps: config_maps.clone(),
+            triggers: triggers.clone(),
+            metrics: self.metrics.clone(),
+            allow_insecure_http: self.settings.allow_insecure_http,
+            clients: Mutex::default(),
+        });
         let figures = Arc::new(Figures::new(self.metrics.clone()));
         let (metrics, counted) = (self.metrics.clone(), figures.clone());
         let context = Context {
@@ -148,6 +166,7 @@ impl Work {
             prober: Prober::new(),
             trail: self.trail.clone(),
             metrics: self.metrics.clone(),
+            outbox,
             memos: Memos::default(),
             triggers,
             settings: self.settings.clone(),
@@ -165,29 +184,31 @@ impl Work {
 
     /// Starts one watch for each kind and namespace.
     fn watch(&self, tasks: &mut JoinSet<()>, context: &Arc<Context>, writers: Writers) {
+        let ours = watcher::Config { label_selector: self.label_selector.clone(), ..self.watch.clone() };
         for (scope, writer) in writers.tenants {
             let gate = self.gate("CognigyTenants", scope.as_deref());
             let api = self.api(scope.as_deref());
-            tasks.spawn(watches::tenants(context.clone(), api, self.watch.clone(), writer, gate));
+            tasks.spawn(watches::tenants(context.clone(), api, ours.clone(), writer, gate));
         }
         for (scope, writer) in writers.policies {
             let gate = self.gate("RetryPolicies", scope.as_deref());
             let api = self.api(scope.as_deref());
-            tasks.spawn(watches::policies(context.clone(), api, self.watch.clone(), writer, gate));
+            tasks.spawn(watches::policies(context.clone(), api, ours.clone(), writer, gate));
         }
         for (scope, writer) in writers.webhooks {
             let gate = self.gate("CognigyWebhooks", scope.as_deref());
             let api = self.api(scope.as_deref());
-            tasks.spawn(watches::webhooks(context.clone(), api, self.watch.clone(), writer, gate));
+            tasks.spawn(watches::webhooks(context.clone(), api, ours.clone(), writer, gate));
         }
         for (scope, writer) in writers.secrets {
             let gate = self.gate("Secrets", scope.as_deref());
             let of = context.clone();
             let concern = move |key: &ObjectKey| {
                 of.index.tenants_of_secret(key).into_iter().for_each(|tenant| of.triggers.tenant(tenant));
+                of.index.sinks_of_secret(key).iter().for_each(|tenant| of.outbox.courier.retry_now(tenant));
                 of.triggers.webhooks(of.index.webhooks_of_secret(key));
             };
-            tasks.spawn(watches::sources(self.api(scope.as_deref()), writer, gate, concern));
+            tasks.spawn(watches::sources(self.api(scope.as_deref()), self.watch.clone(), writer, gate, concern));
         }
         for (scope, writer) in writers.config_maps {
             let gate = self.gate("ConfigMaps", scope.as_deref());
@@ -195,7 +216,7 @@ impl Work {
             let concern = move |key: &ObjectKey| {
                 of.index.tenants_of_config_map(key).into_iter().for_each(|tenant| of.triggers.tenant(tenant));
             };
-            tasks.spawn(watches::sources(self.api(scope.as_deref()), writer, gate, concern));
+            tasks.spawn(watches::sources(self.api(scope.as_deref()), self.watch.clone(), writer, gate, concern));
         }
     }
 

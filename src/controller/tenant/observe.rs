@@ -1,21 +1,21 @@
 //! Reads what a connection needs: the spec, its Secrets and its CA bundle.
 
-use std::{collections::BTreeSet, net::IpAddr, time::Duration};
+use std::{collections::BTreeSet, time::Duration};
 
 use http::HeaderName;
 use kube::ResourceExt as _;
 use secrecy::{ExposeSecret as _, SecretString};
-use url::{Host, Url};
+use url::Url;
 
 use crate::{
     api::{
-        CognigyTenant, ObjectKey,
+        CognigyTenant, ObjectKey, SinkKind,
         tenant::{AuthMethod, ClientAuthentication, Concurrency},
     },
     cluster::secret::Source,
     cognigy::{self, Auth, BreakerConfig, SessionConfig, Surface},
     controller::{context::Context, error::Failure},
-    probe::address::{self, Class},
+    net::judge_literal,
 };
 
 /// The objects that hold a tenant's credentials and certificates.
@@ -88,6 +88,11 @@ pub async fn read(tenant: &CognigyTenant, context: &Context) -> Result<SessionCo
     let key = ObjectKey::of(tenant);
     let spec = &tenant.spec;
     let base_url = url("spec.baseUrl", &spec.base_url, context.settings.allow_insecure_http)?;
+    for kind in SinkKind::ALL {
+        if let Some(sink) = tenant.sink(kind) {
+            url(&format!("spec.sinks.{kind}.url"), &sink.url, context.settings.allow_insecure_http)?;
+        }
+    }
     let secret = async |name: &str| Source::secret(&context.client, &key.namespace, name).await;
     let method = spec.auth.method().ok_or_else(|| {
         Failure::InvalidSpec("spec.auth must have exactly one of oauth2, apiKey and bearerToken".into())
@@ -146,15 +151,16 @@ pub async fn read(tenant: &CognigyTenant, context: &Context) -> Result<SessionCo
 
 /// The tenant's CA bundle (PEM); also for callback health checks.
 pub async fn ca_bundle(tenant: &CognigyTenant, context: &Context) -> Result<Option<SecretString>, Failure> {
+    bundle(tenant, &context.client).await
+}
+
+/// The same where there is no context.
+pub async fn bundle(tenant: &CognigyTenant, client: &kube::Client) -> Result<Option<SecretString>, Failure> {
     let Some(bundle) = &tenant.spec.ca_bundle else { return Ok(None) };
     let namespace = ObjectKey::of(tenant).namespace;
     let (source, key) = match (&bundle.config_map_ref, &bundle.secret_ref) {
-        (Some(reference), None) => {
-            (Source::config_map(&context.client, &namespace, &reference.name).await?, &reference.key)
-        }
-        (None, Some(reference)) => {
-            (Source::secret(&context.client, &namespace, &reference.name).await?, &reference.key)
-        }
+        (Some(reference), None) => (Source::config_map(client, &namespace, &reference.name).await?, &reference.key),
+        (None, Some(reference)) => (Source::secret(client, &namespace, &reference.name).await?, &reference.key),
         _ => {
             let message = "spec.caBundle must have exactly one of configMapRef and secretRef";
             return Err(Failure::InvalidSpec(message.into()));
@@ -170,8 +176,10 @@ fn positive(value: i32) -> u32 {
 
 /// A URL that credentials may be sent to: https (http only where the operator allows it), and never link-local or
 /// metadata addresses (resources.md, `CognigyTenant`).
-fn url(field: &str, text: &str, allow_http: bool) -> Result<Url, Failure> {
-    let invalid = |why: String| Failure::InvalidSpec(format!("{field} {text} cannot be used: {why}"));
+pub fn url(field: &str, text: &str, allow_http: bool) -> Result<Url, Failure> {
+    // A query may hold a token.
+    let shown = text.split('?').next().unwrap_or_default();
+    let invalid = |why: String| Failure::InvalidSpec(format!("{field} {shown} cannot be used: {why}"));
     let url = Url::parse(text).map_err(|error| invalid(format!("{error}; give an absolute https URL")))?;
     match url.scheme() {
         "https" => {}
@@ -183,21 +191,8 @@ fn url(field: &str, text: &str, allow_http: bool) -> Result<Url, Failure> {
         }
         scheme => return Err(invalid(format!("its scheme is {scheme}; give an https URL"))),
     }
-    let literal = match url.host() {
-        Some(Host::Ipv4(address)) => Some(address.into()),
-        Some(Host::Ipv6(address)) => Some(address.into()),
-        Some(Host::Domain(_)) | None => None,
-    };
-    if literal.is_some_and(never_called) {
-        return Err(invalid("link-local and metadata addresses are never called".into()));
-    }
+    judge_literal(&url).map_err(|never| invalid(never.to_string()))?;
     Ok(url)
-}
-
-/// Whether an address, or one that hides in it, is link-local, of a metadata service or no host's at all.
-fn never_called(address: IpAddr) -> bool {
-    let hidden = address::embedded(address).into_iter().map(IpAddr::from);
-    std::iter::once(address).chain(hidden).filter_map(Class::of).any(Class::is_never_allowed)
 }
 
 /// Absolute, or a path that is appended to the base URL (cognigy-api.md §1).
@@ -211,6 +206,8 @@ fn token_url(base: &Url, text: &str, allow_http: bool) -> Result<Url, Failure> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -241,5 +238,27 @@ mod tests {
             assert!(refused.contains("never called"), "{text}: {refused}");
         }
         assert!(url("spec.baseUrl", "https://10.0.0.8/", false).is_ok());
+    }
+
+    proptest! {
+        #[test]
+        fn no_base_url_that_is_taken_sends_credentials_unencrypted_or_to_metadata(
+            text in "(https?|ftp)://(\\PC{1,20}|[0-9a-fx.]{1,20}|\\[[0-9a-f:.]{2,20}\\])(/\\PC{0,9})?"
+        ) {
+            if let Ok(url) = url("spec.baseUrl", &text, false) {
+                prop_assert_eq!(url.scheme(), "https");
+                prop_assert!(judge_literal(&url).is_ok());
+            }
+        }
+
+        #[test]
+        fn a_relative_token_url_stays_at_the_installation(text in "[/\\\\@:?#.a-z%]{0,12}|\\PC{0,12}") {
+            prop_assume!(!text.contains("://"));
+            let base = Url::parse("https://api.example.com/new").unwrap();
+            if let Ok(url) = token_url(&base, &text, false) {
+                prop_assert_eq!(url.origin(), base.origin(), "{}", url);
+                prop_assert!(url.username().is_empty() && url.password().is_none());
+            }
+        }
     }
 }

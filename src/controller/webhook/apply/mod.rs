@@ -14,6 +14,7 @@ use kube::{Api, Resource as _};
 
 use super::{
     book::Book,
+    farewell,
     observe::Wish,
     plan::{self, Next, Outcome, Step, Why},
     registration,
@@ -154,6 +155,9 @@ impl<'a> Pass<'a> {
             Step::Deactivate(version) => self.deactivate(version).await,
             Step::Delete(version) => self.delete(version).await,
             Step::Release => {
+                if let Some(failure) = farewell::last_words(&self.object, self.context, &mut self.book.status) {
+                    return Err(failure);
+                }
                 metadata::remove_finalizer(&self.api, &*self.object, FINALIZER).await?;
                 self.world.claimed = false;
                 Ok(())
@@ -203,7 +207,9 @@ impl<'a> Pass<'a> {
     /// The registration that the spec asks for; the Secrets behind its headers are read once in a pass.
     async fn wished(&mut self, status: Status) -> Result<Registration, Failure> {
         if self.registration.is_none() {
-            self.registration = Some(registration::read(&self.object, self.context).await?);
+            let registration = registration::read(&self.object, self.context).await?;
+            self.session = self.session.hiding(&registration.secrets());
+            self.registration = Some(registration);
         }
         let read = self.registration.as_ref().map(|registration| registration.with_status(status));
         read.ok_or_else(|| Failure::InvalidSpec("the registration cannot be read".into()))

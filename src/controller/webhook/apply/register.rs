@@ -12,8 +12,10 @@ use crate::{
     cognigy::{ErrorKind, Outcome as Posted, Status, Webhook},
     controller::{
         error::Failure,
+        office,
         webhook::world::{Fact as Compared, Known, Older, Target},
     },
+    outbox::message::Monitoring,
 };
 
 impl Pass<'_> {
@@ -30,6 +32,8 @@ impl Pass<'_> {
             let active = found.status == Some(Status::Active);
             self.book.keep(&found.id, version, active);
             self.world.older.push(Older { version, active: Some(active) });
+            // The claim that follows overwrites the only other trace of it.
+            self.progress(&format!("version {version} was registered as {}, which no answer had told", found.id)).await?;
         }
         Ok(())
     }
@@ -102,6 +106,8 @@ impl Pass<'_> {
                 replaced.version
             );
             self.tell(EventReason::VersionDeprecated, note, None);
+            let message = Monitoring::Deprecated { name: name.clone(), old_version: replaced.version };
+            office::monitor(self.context, &self.object, &message);
         }
         let id = self.id()?;
         self.progress(&format!("registered as {id}")).await
