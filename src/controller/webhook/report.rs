@@ -112,7 +112,8 @@ impl<'a> Report<'a> {
         let uid = self.webhook.uid().unwrap_or_default();
         let matching = left.matches.then(|| self.change.clone()).flatten();
         self.context.memos.update(&uid, |memo| {
-            memo.tag.clone_from(&left.tag);
+            // The tag of what differs is not remembered: a pass that was cut short would take it for that of what was wished.
+            memo.tag = left.tag.clone().filter(|_| left.matches);
             memo.matching = matching;
         });
         self
