@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use crate::harness::{World, client_for, world_without_operator};
 
 impl World {
-    /// Binds the ClusterRole of docs/rbac.yaml, under a name of this world's own, to its operator's user.
+    /// Binds the `ClusterRole` of docs/rbac.yaml, under a name of this world's own, to its operator's user.
     async fn grant_what_is_documented(&self) {
         let text = include_str!("../../docs/rbac.yaml");
         let documents = serde_saphyr::from_multiple::<Value>(text).unwrap();
