@@ -1,6 +1,7 @@
 //! Registration (cognigy-api.md §2).
 
 use http::{HeaderName, Method, StatusCode};
+use serde_json::Value;
 use url::form_urlencoded;
 
 use super::call::{Call, Reply};
@@ -74,7 +75,7 @@ impl Session {
     pub async fn register(&self, registration: &Registration) -> Result<Answer<Registered>, Error> {
         let call = Call::new(Route::CreateIntegration, Method::POST, PATH.to_vec())
             .header(HeaderName::from_static("x-request-id"), &request_id(registration))
-            .secrets(registration.secrets())
+            .secrets(&registration.secrets())
             .json(&registration.body());
         let posted = self
             .send(call, |reply| {
@@ -135,7 +136,7 @@ impl Session {
         registration: &Registration,
     ) -> Result<Answer<Option<Integration>>, Error> {
         let call = Call::new(Route::UpdateIntegration, Method::PUT, of(id))
-            .secrets(registration.secrets())
+            .secrets(&registration.secrets())
             .json(&registration.body());
         let answer = self.send(call, read_optional).await?;
         self.learn_version(id, answer.etag.as_ref());
@@ -156,8 +157,14 @@ impl Session {
 
     /// The registration with this name and version, through the listing.
     pub async fn find_integration(&self, name: &str, version: i64) -> Result<Answer<Option<Integration>>, Error> {
-        let listed = self.list_integrations().await?;
-        Ok(listed.map(|all| all.into_iter().find(|one| one.is(name, version))))
+        let mut found = None;
+        let search = |page: Vec<Value>| {
+            let read = |item: Value| Integration::read(&item, None).ok();
+            found = page.into_iter().filter_map(read).find(|one| one.is(name, version));
+            found.is_none()
+        };
+        let searched = self.walk(listing(), search).await?;
+        Ok(searched.map(|_| found))
     }
 
     /// Deletes a registration.

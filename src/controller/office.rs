@@ -21,6 +21,7 @@ use crate::{
     cluster::secret::Source,
     cognigy::http_client,
     metrics::Metrics,
+    net::JudgedNames,
     outbox::{self, Courier, Monitor, Outcome, Owner, OwnerKind, Sink, SinkError, message},
 };
 
@@ -36,6 +37,10 @@ pub struct Outbox {
 impl Outbox {
     /// An outbox with nothing in it.
     pub fn new(office: Office) -> Self {
+        for kind in SinkKind::ALL {
+            // A dashboard tells nothing from not known.
+            office.metrics.outbox_pending(kind.as_str(), 0);
+        }
         let office = Arc::new(office);
         let (courier, monitor) = (Courier::new(office.clone()), Monitor::new(office.clone()));
         Self { courier: Arc::new(courier), monitor: Arc::new(monitor), office }
@@ -103,7 +108,7 @@ impl Office {
         let bundle = observe::bundle(tenant, &self.client).await.map_err(|failure: Failure| failure.message())?;
         let pem = bundle.as_ref().map(|pem| pem.expose_secret().as_bytes());
         let limit = outbox::sink::time_limit(SinkKind::DeadLetter);
-        let client = http_client(pem, limit).map_err(|error| error.to_string())?;
+        let client = http_client(pem, limit, JudgedNames::default()).map_err(|error| error.to_string())?;
         self.lock().insert(key.clone(), (version, client.clone()));
         Ok(client)
     }

@@ -29,11 +29,17 @@ pub struct Program {
 impl Program {
     /// Starts it with this kubeconfig; `http` is where its probes and metrics listen.
     pub fn start(kubeconfig: &Path, http: &str, arguments: &[&str]) -> Self {
+        Self::start_under(kubeconfig, http, arguments, &[])
+    }
+
+    /// The same with something in its environment.
+    pub fn start_under(kubeconfig: &Path, http: &str, arguments: &[&str], environment: &[(&str, &str)]) -> Self {
         let mut child = Command::new(env!("CARGO_BIN_EXE_cognigy-operator"))
             .args(["run", "--http-listen", http, "--allow-private-callbacks", "127.0.0.0/8"])
             .args(arguments)
             .env_clear()
             .env("KUBECONFIG", kubeconfig)
+            .envs(environment.iter().copied())
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -85,6 +91,11 @@ impl Program {
     /// SIGTERM, as Kubernetes sends it.
     pub fn terminate(&self) {
         kill_process(self.id(), Signal::TERM).unwrap();
+    }
+
+    /// SIGKILL, and waits for its end.
+    pub async fn kill(mut self) {
+        self.child.kill().await.unwrap();
     }
 
     /// Waits for its end; its status and all that it wrote.

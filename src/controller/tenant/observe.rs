@@ -1,11 +1,11 @@
 //! Reads what a connection needs: the spec, its Secrets and its CA bundle.
 
-use std::{collections::BTreeSet, net::IpAddr, time::Duration};
+use std::{collections::BTreeSet, time::Duration};
 
 use http::HeaderName;
 use kube::ResourceExt as _;
 use secrecy::{ExposeSecret as _, SecretString};
-use url::{Host, Url};
+use url::Url;
 
 use crate::{
     api::{
@@ -15,7 +15,7 @@ use crate::{
     cluster::secret::Source,
     cognigy::{self, Auth, BreakerConfig, SessionConfig, Surface},
     controller::{context::Context, error::Failure},
-    probe::address::{self, Class},
+    net::judge_literal,
 };
 
 /// The objects that hold a tenant's credentials and certificates.
@@ -191,21 +191,8 @@ pub fn url(field: &str, text: &str, allow_http: bool) -> Result<Url, Failure> {
         }
         scheme => return Err(invalid(format!("its scheme is {scheme}; give an https URL"))),
     }
-    let literal = match url.host() {
-        Some(Host::Ipv4(address)) => Some(address.into()),
-        Some(Host::Ipv6(address)) => Some(address.into()),
-        Some(Host::Domain(_)) | None => None,
-    };
-    if literal.is_some_and(never_called) {
-        return Err(invalid("link-local and metadata addresses are never called".into()));
-    }
+    judge_literal(&url).map_err(|never| invalid(never.to_string()))?;
     Ok(url)
-}
-
-/// Whether an address, or one that hides in it, is link-local, of a metadata service or no host's at all.
-fn never_called(address: IpAddr) -> bool {
-    let hidden = address::embedded(address).into_iter().map(IpAddr::from);
-    std::iter::once(address).chain(hidden).filter_map(Class::of).any(Class::is_never_allowed)
 }
 
 /// Absolute, or a path that is appended to the base URL (cognigy-api.md §1).
@@ -219,6 +206,8 @@ fn token_url(base: &Url, text: &str, allow_http: bool) -> Result<Url, Failure> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -249,5 +238,27 @@ mod tests {
             assert!(refused.contains("never called"), "{text}: {refused}");
         }
         assert!(url("spec.baseUrl", "https://10.0.0.8/", false).is_ok());
+    }
+
+    proptest! {
+        #[test]
+        fn no_base_url_that_is_taken_sends_credentials_unencrypted_or_to_metadata(
+            text in "(https?|ftp)://(\\PC{1,20}|[0-9a-fx.]{1,20}|\\[[0-9a-f:.]{2,20}\\])(/\\PC{0,9})?"
+        ) {
+            if let Ok(url) = url("spec.baseUrl", &text, false) {
+                prop_assert_eq!(url.scheme(), "https");
+                prop_assert!(judge_literal(&url).is_ok());
+            }
+        }
+
+        #[test]
+        fn a_relative_token_url_stays_at_the_installation(text in "[/\\\\@:?#.a-z%]{0,12}|\\PC{0,12}") {
+            prop_assume!(!text.contains("://"));
+            let base = Url::parse("https://api.example.com/new").unwrap();
+            if let Ok(url) = token_url(&base, &text, false) {
+                prop_assert_eq!(url.origin(), base.origin(), "{}", url);
+                prop_assert!(url.username().is_empty() && url.password().is_none());
+            }
+        }
     }
 }

@@ -71,7 +71,7 @@ pub async fn check(
             memo.periodic.iter_mut().for_each(|checks| checks.course = Course::default());
         });
         let health = shown(&report, 0, draft.health.as_ref());
-        note(context, webhook, draft, (health, report.latency));
+        note(context, webhook, draft, &report, health);
         return Ok(Checked { passing: true, note: report.message, latency: report.latency, news: true });
     }
     let subject = subject(webhook, wish);
@@ -93,6 +93,6 @@ pub async fn check(
         count
     });
     let health = Health { failing_since: since, ..shown(&report, count, draft.health.as_ref()) };
-    note(context, webhook, draft, (health, report.latency));
+    note(context, webhook, draft, &report, health);
     Ok(Checked { passing: false, note: report.message, latency: report.latency, news })
 }

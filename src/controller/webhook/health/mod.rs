@@ -21,7 +21,10 @@ pub use self::{
     course::Course,
     periodic::{Turn, go_on_with_outage, in_outage, owes_deactivation, turn},
 };
-use super::{observe::Wish, report};
+use super::{
+    observe::{self, Wish},
+    report as told,
+};
 use crate::{
     api::{
         CognigyWebhook, CognigyWebhookStatus, EventReason, ObjectKey,
@@ -53,7 +56,9 @@ async fn probe(
         timeout: Duration::from_secs(u64::try_from(settings.timeout_seconds).unwrap_or(5)),
         ca_bundle: bundle.map(|pem| pem.expose_secret().as_bytes().into()),
     };
-    let report = context.prober.check(&check, &wish.guard).await?;
+    let mut report = context.prober.check(&check, &wish.guard).await?;
+    // The callback knows what it was sent, and chooses the names in its certificate.
+    report.message = registration.secrets().redact(&report.message);
     let key = ObjectKey::of(webhook);
     context.metrics.health(&key.namespace, &key.name, report.passing, Some(report.latency));
     if let Some(expires) = report.certificate_expires_at {
@@ -83,29 +88,31 @@ fn shown(report: &Report, failures: u32, before: Option<&Health>) -> Health {
     }
 }
 
-/// Puts a result into the draft of the status, and tells the monitoring sink where it changed or is the first one
-/// (cognigy-api.md §6). Warns of a certificate that expires soon. The only way into the draft.
+/// Puts a result into the draft of the status, tells the tenant's monitoring where it changed or is the first (cognigy-api.md
+/// §6), and warns of a certificate that expires soon. The only way into it.
 fn note(
     context: &Context,
     webhook: &CognigyWebhook,
     draft: &mut CognigyWebhookStatus,
-    (mut health, latency): (Health, Duration),
+    report: &Report,
+    mut health: Health,
 ) {
     if draft.health.as_ref().map(|told| told.result) != Some(health.result) {
         let message = Monitoring::HealthChecked {
             integration: webhook.registered_name(),
             version: webhook.spec.version().into(),
-            passing: health.result == HealthResult::Passing,
-            latency,
+            passing: report.passing,
+            latency: report.latency,
         };
         office::monitor(context, webhook, &message);
     }
     if let Some(days) = certificate::due(&health, Timestamp::now())
         && let Some(expires_at) = health.certificate_expires_at.clone()
     {
-        let url = webhook.spec.url.as_deref().unwrap_or_default();
-        let note = format!("the certificate of {url} expires on {} (in {days} days or less): renew it", expires_at.0);
-        context.trail.record(report::fact(context, webhook, Some(draft), EventReason::CertificateExpiring, note));
+        let url = observe::url(webhook).ok();
+        let host = url.as_ref().and_then(|url| url.host_str()).unwrap_or_default();
+        let note = format!("the certificate of {host} expires on {} (in {days} days or less): renew it", expires_at.0);
+        context.trail.record(told::fact(context, webhook, Some(draft), EventReason::CertificateExpiring, note));
         health.last_certificate_warning = Some(CertificateWarning { expires_at, days });
     }
     draft.health = Some(health);

@@ -199,7 +199,7 @@ fn take(webhook: &CognigyWebhook, context: &Context, report: &Report) -> Turn {
     let Some((news, health)) = news else { return Turn::Quiet };
     let failures = health.consecutive_failures;
     let first = draft.health.is_none();
-    note(context, webhook, &mut draft, (health, report.latency));
+    note(context, webhook, &mut draft, report, health);
     let tell = |reason, note: String| {
         let note = format!("{note} ({} ms)", report.latency.as_millis());
         let fact = report::fact(context, webhook, Some(&draft), reason, note);
