@@ -122,11 +122,11 @@ async fn what_is_only_observed_is_compared_and_never_written() {
             assert!(!told.contains("hook-secret-4711") && !told.contains("not-the-secret-0815"), "{told}");
         }
         // It goes on looking, says so once, and writes nothing anywhere.
-        let written = world.writes("orders").await.len();
+        let written = world.writes("orders").len();
         let seen = world.requests().len();
         world.until_sim("another comparison", |state: &State| state.requests().len() > seen + 1).await;
         assert!(!world.requests().iter().any(is_write), "{:?}", world.requests());
-        assert_eq!(world.writes("orders").await.len(), written);
+        assert_eq!(world.writes("orders").len(), written);
         assert_eq!(world.event_count("orders", "DriftDetected").await, 1);
     })
     .await;

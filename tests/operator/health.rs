@@ -34,10 +34,10 @@ async fn a_failing_health_check_keeps_the_webhook_inactive_until_it_passes() {
         let webhook = failing(world, quick).await;
         assert!(message(&webhook).contains("503"), "{}", message(&webhook));
         assert_eq!(webhook.status.unwrap().health.unwrap().http_status, Some(503));
-        let written = world.writes("orders").await.len();
+        let written = world.writes("orders").len();
         // The first check, the policy's three repeats and one more after periodSeconds.
         world.until_sim("checks that go on", |state| state.callback_requests("orders").len() >= 5).await;
-        assert_eq!(world.writes("orders").await.len(), written, "an equal failure is nothing to write");
+        assert_eq!(world.writes("orders").len(), written, "an equal failure is nothing to write");
         assert_eq!(world.event_count("orders", "HealthCheckFailed").await, 1, "an equal failure is no news");
         assert_eq!(world.count(Route::CreateIntegration), 1);
 

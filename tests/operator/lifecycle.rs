@@ -49,7 +49,7 @@ async fn a_new_webhook_costs_four_calls_and_three_writes_and_a_quiet_pass_none()
             "the calls of a new webhook"
         );
         // The API server writes its audit log after its answer: the claim, the id, the verdict.
-        world.eventually("three writes", async || world.writes("orders").await.len() == 3).await;
+        world.eventually("three writes", async || world.writes("orders").len() == 3).await;
         // Resyncs read, with one conditional call each, and write nothing.
         world.wait_until(|state| state.requests().iter().filter(|r| r.status == Some(304)).count() >= 2).await;
         world.clear_log();
@@ -58,7 +58,7 @@ async fn a_new_webhook_costs_four_calls_and_three_writes_and_a_quiet_pass_none()
         for request in answered {
             assert_eq!((request.route, request.status), (Some(Route::GetWebhook), Some(304)));
         }
-        let writes = world.writes("orders").await;
+        let writes = world.writes("orders");
         assert_eq!(writes.len(), 3, "{writes:?}");
     })
     .await;
@@ -98,7 +98,7 @@ async fn a_deleted_webhook_is_deleted_in_cognigy_before_it_goes() {
         world.until_gone::<CognigyWebhook>("orders").await;
         assert!(world.integrations().is_empty());
         world.until_event("orders", "Deleted").await;
-        let writes = world.writes("orders").await;
+        let writes = world.writes("orders");
         let last = writes.iter().rev().take_while(|write| write.subresource.is_none()).count();
         assert_eq!(last, 1, "the finalizer goes in one write: {writes:?}");
         world.stop_operator().await;

@@ -110,8 +110,8 @@ async fn used_up_attempts_are_one_alert_and_one_dead_letter_until_it_works_again
         let tried = world.count(Route::CreateIntegration);
         world.until_sim("two more tries", |state| state.count(Route::CreateIntegration) > tried + 1).await;
         assert_eq!((world.sink("letters").messages().len(), world.sink("alerts").messages().len()), (1, 1));
-        assert_eq!(world.metric("cognigy_operator_retries_exhausted_total{").await, 1.0);
-        assert_eq!(world.metric("cognigy_operator_outbox_pending{").await, 0.0);
+        assert_eq!(world.counted("cognigy_operator_retries_exhausted_total{").await, 1);
+        assert_eq!(world.counted("cognigy_operator_outbox_pending{").await, 0);
 
         world.clear_faults();
         world.until_reason("orders", "Active").await;
@@ -126,8 +126,8 @@ async fn used_up_attempts_are_one_alert_and_one_dead_letter_until_it_works_again
         world.until_event("orders", "Recovered").await;
         assert_eq!((world.sink("letters").messages().len(), world.sink("alerts").messages().len()), (1, 2));
         let outcome = "cognigy_operator_outbox_deliveries_total{outcome=\"delivered\",sink=";
-        assert_eq!(world.metric(&format!("{outcome}\"alerts\"")).await, 2.0);
-        assert_eq!(world.metric(&format!("{outcome}\"deadLetter\"")).await, 1.0);
+        assert_eq!(world.counted(&format!("{outcome}\"alerts\"")).await, 2);
+        assert_eq!(world.counted(&format!("{outcome}\"deadLetter\"")).await, 1);
     })
     .await;
 }
@@ -174,7 +174,7 @@ async fn a_sink_that_is_down_gets_every_message_once_it_is_up_under_the_id_of_th
         let waiting = undelivered(&webhook);
         assert!(waiting.contains(&letter.id));
         assert!(world.until_event("orders", "DeadLetterFailed").await.contains("503"));
-        assert_eq!(world.metric("cognigy_operator_outbox_pending{sink=\"deadLetter\"}").await, 1.0);
+        assert_eq!(world.counted("cognigy_operator_outbox_pending{sink=\"deadLetter\"}").await, 1);
 
         // A restart changes neither the messages nor what was told of them.
         world.stop_operator().await;
@@ -296,7 +296,7 @@ async fn force_orphan_lets_go_of_messages_that_cannot_be_delivered() {
         world.annotate("orders", FORCE_ORPHAN_ANNOTATION, "true").await;
         world.until_gone::<CognigyWebhook>("orders").await;
         assert_eq!(world.sink("letters").messages().iter().filter(|message| message.is_delivered()).count(), 0);
-        world.eventually("nothing waits", async || world.metric("cognigy_operator_outbox_pending{").await == 0.0).await;
+        world.eventually("nothing waits", async || world.counted("cognigy_operator_outbox_pending{").await == 0).await;
     })
     .await;
 }
@@ -383,8 +383,8 @@ async fn a_full_monitoring_queue_drops_and_counts_messages_and_the_work_goes_on(
                 };
                 world.until_sim("the policy", |state| state.integrations().iter().any(written)).await;
             }
-            if world.metric("cognigy_operator_outbox_dropped_total{sink=\"monitoring\"}").await > 0.0 {
-                assert!(world.metric("cognigy_operator_outbox_pending{sink=\"monitoring\"}").await > 90.0);
+            if world.counted("cognigy_operator_outbox_dropped_total{sink=\"monitoring\"}").await > 0 {
+                assert!(world.counted("cognigy_operator_outbox_pending{sink=\"monitoring\"}").await > 90);
                 return;
             }
         }

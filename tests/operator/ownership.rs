@@ -293,7 +293,7 @@ async fn before_the_first_post_one_patch_records_the_finalizer_and_the_key() {
         let webhook = world.api::<CognigyWebhook>().get("orders").await.unwrap();
         assert_eq!(webhook.metadata.finalizers.unwrap(), ["cognigy.io/operator"]);
         assert_eq!(webhook.metadata.annotations.unwrap()["cognigy.io/registration"], "orders:1");
-        let writes = world.writes("orders").await;
+        let writes = world.writes("orders");
         let claims = writes.iter().filter(|write| write.subresource.is_none()).count();
         assert_eq!(claims, 1, "{writes:?}");
         world.remove_fault(held);

@@ -118,7 +118,7 @@ async fn the_users_of_a_policy_are_counted_and_the_count_is_not_written_for_each
         world.until("patient", counted(10)).await;
         // One write for the figures, one for each period of ten seconds.
         let allowed = 3 + started.elapsed().as_secs() / 10;
-        let writes = world.writes("patient").await;
+        let writes = world.writes("patient");
         assert!(writes.len() as u64 <= allowed, "{} writes in {:?}: {writes:?}", writes.len(), started.elapsed());
     })
     .await;

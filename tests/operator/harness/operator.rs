@@ -133,4 +133,11 @@ impl World {
         let lines = text.lines().filter(|line| line.starts_with(beginning));
         lines.filter_map(|line| line.rsplit_once(' ')?.1.parse::<f64>().ok()).sum()
     }
+
+    /// The same for what is counted.
+    pub async fn counted(&self, beginning: &str) -> u64 {
+        let text = self.http("/metrics").await.1;
+        let lines = text.lines().filter(|line| line.starts_with(beginning));
+        lines.filter_map(|line| line.rsplit_once(' ')?.1.parse::<u64>().ok()).sum()
+    }
 }

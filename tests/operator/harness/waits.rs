@@ -161,7 +161,7 @@ impl World {
     }
 
     /// What the operator wrote to Kubernetes about an object, events apart, from the API server's own audit log.
-    pub async fn writes(&self, name: &str) -> Vec<AuditEvent> {
+    pub fn writes(&self, name: &str) -> Vec<AuditEvent> {
         let events = self.plane.audit_events().unwrap();
         events
             .into_iter()
