@@ -34,7 +34,7 @@ const ENOUGH: usize = 3;
 const TOLD_AGAIN: [&str; 6] =
     ["Registered", "VersionDeprecated", "HealthCheckPassed", "HealthCheckFailed", "Deleted", "DeletionBlocked"];
 /// What a process tells of an answer that it lost.
-const LOST: [&str; 1] = ["Recovered"];
+const LOST: [&str; 2] = ["Recovered", "DeadLetterFailed"];
 
 /// Something that happens in a world.
 pub trait Scenario {
