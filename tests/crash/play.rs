@@ -183,23 +183,22 @@ async fn play<S: Scenario>(
             stage.start();
         }
         scenario.then(world).await;
-        played = match until_alike(world, model).await {
-            Err(differences) => Err(format!("it ended otherwise:\n{differences}\n{}", stage.lines().join("\n"))),
-            Ok(()) => {
-                full_passes(world).await;
-                stage.end().await;
-                let picture = Picture::of(world).await;
-                match model.map(|model| model.differences(&picture)).filter(|differences| !differences.is_empty()) {
-                    Some(differences) => Err(format!("it did not stay as it should:\n{differences}")),
-                    None => Ok(Played {
-                        passed,
-                        sprung: trap.is_sprung(),
-                        picture,
-                        events: events(world).await,
-                        broken: broken_promises(world, |_| S::SERVED),
-                    }),
-                }
-            }
+        if let Err(differences) = until_alike(world, model).await {
+            played = Err(format!("it ended otherwise:\n{differences}\n{}", stage.lines().join("\n")));
+            return;
+        }
+        full_passes(world).await;
+        stage.end().await;
+        let picture = Picture::of(world).await;
+        played = match model.map(|model| model.differences(&picture)).filter(|differences| !differences.is_empty()) {
+            Some(differences) => Err(format!("it did not stay as it should:\n{differences}")),
+            None => Ok(Played {
+                passed,
+                sprung: trap.is_sprung(),
+                picture,
+                events: events(world).await,
+                broken: broken_promises(world, |_| S::SERVED),
+            }),
         };
     })
     .await;
@@ -230,6 +229,7 @@ async fn full_passes(world: &World) {
 }
 
 /// Says something in any case, also where the output of tests that pass is not shown.
+#[allow(clippy::explicit_write, reason = "what `eprintln!` writes is shown for tests that fail only")]
 pub fn say(text: &str) {
     writeln!(std::io::stderr(), "{text}").unwrap();
 }
