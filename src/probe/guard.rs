@@ -180,7 +180,7 @@ impl FromStr for HostPattern {
         let invalid = || InvalidPattern(text.to_owned());
         let (below, rest) = text.strip_prefix("*.").map_or((false, text), |rest| (true, rest));
         match Host::parse(without_root(rest)).map_err(|_| invalid())? {
-            Host::Domain(name) if name.contains('*') => Err(invalid()),
+            Host::Domain(name) if name.contains('*') || name.split('.').any(str::is_empty) => Err(invalid()),
             Host::Domain(domain) if below => Ok(Self::Below(domain)),
             _ if below => Err(invalid()),
             host => Ok(Self::Exact(host)),
