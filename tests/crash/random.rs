@@ -122,7 +122,7 @@ impl User<'_> {
             (_, None) | (0..6, _) if self.model.made < WEBHOOKS => self.make().await,
             (0..10, Some(name)) => self.change(&name, |wanted, _| wanted.change = change).await,
             (10..15, Some(name)) => {
-                self.change(&name, |wanted, random| wanted.version = random.random_range(1..5)).await
+                self.change(&name, |wanted, random| wanted.version = random.random_range(1..5)).await;
             }
             (15, Some(name)) => self.change(&name, |wanted, _| wanted.policy = shared).await,
             (16..18, Some(name)) if self.model.made > WEBHOOKS / 2 => {
