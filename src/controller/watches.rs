@@ -1,6 +1,6 @@
 //! The watches: one for each kind, which fill the stores, keep the index in step and say whom a change concerns.
 
-use std::{collections::BTreeMap, fmt::Debug, hash::Hash, sync::Arc, time::Duration};
+use std::{fmt::Debug, hash::Hash, sync::Arc, time::Duration};
 
 use backon::ExponentialBuilder;
 use futures::StreamExt as _;
@@ -16,7 +16,10 @@ use kube::{
 };
 use serde::de::DeserializeOwned;
 
-use super::{index::Affected, seen::Seen};
+use super::{
+    index::Affected,
+    seen::{Change, Known, Seen},
+};
 use crate::{
     api::{
         CognigyTenant, CognigyWebhook, FORCE_ORPHAN_ANNOTATION, ObjectKey, RECONCILE_REQUESTED_ANNOTATION, RetryPolicy,
@@ -26,14 +29,6 @@ use crate::{
     metrics::Metrics,
     server::Gate,
 };
-
-/// What a watch tells.
-enum Change<'a, K> {
-    /// The object is there, perhaps as before.
-    Applied(&'a K),
-    /// The object with this uid is gone.
-    Gone(&'a ObjectKey, &'a str),
-}
 
 /// How long a watch waits before it starts anew with a list.
 const ANEW: Duration = Duration::from_secs(1);
@@ -56,8 +51,7 @@ async fn follow<K>(
     K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned + Send + Sync + 'static,
     K::DynamicType: Eq + Hash + Clone,
 {
-    let mut known: BTreeMap<ObjectKey, String> = BTreeMap::new();
-    let mut listed = BTreeMap::new();
+    let (mut known, mut filled) = (Known::default(), false);
     let start = || {
         let (first, longest) = PAUSES;
         let pauses = ExponentialBuilder::new().with_min_delay(first).with_max_delay(longest);
@@ -66,31 +60,21 @@ async fn follow<K>(
     };
     let mut events = start();
     while let Some(event) = events.next().await {
-        if let Ok(event) = &event {
-            writer.apply_watcher_event(event);
-        }
         match event {
-            Ok(Event::Init) => listed = BTreeMap::new(),
-            Ok(Event::InitApply(object)) => {
-                tell_of_predecessor(&known, &object, &mut tell);
-                listed.insert(ObjectKey::of(&object), object.uid().unwrap_or_default());
-                tell(Change::Applied(&object));
-            }
-            Ok(Event::InitDone) => {
-                let vanished = known.iter().filter(|(key, _)| !listed.contains_key(*key));
-                vanished.for_each(|(key, uid)| tell(Change::Gone(key, uid)));
-                known = std::mem::take(&mut listed);
+            // Nobody works before every store is filled: by then the index has to be.
+            Ok(Event::InitDone) if !filled => {
+                known.take(Event::InitDone, &mut tell);
+                writer.apply_watcher_event(&Event::InitDone);
+                filled = true;
                 gate.open();
             }
-            Ok(Event::Apply(object)) => {
-                tell_of_predecessor(&known, &object, &mut tell);
-                known.insert(ObjectKey::of(&object), object.uid().unwrap_or_default());
-                tell(Change::Applied(&object));
-            }
-            Ok(Event::Delete(object)) => {
-                let key = ObjectKey::of(&object);
-                known.remove(&key);
-                tell(Change::Gone(&key, &object.uid().unwrap_or_default()));
+            Ok(event) => {
+                writer.apply_watcher_event(&event);
+                let complete = matches!(event, Event::InitDone);
+                known.take(event, &mut tell);
+                if complete {
+                    gate.open();
+                }
             }
             Err(error) => {
                 tracing::warn!(kind = %K::kind(&()), %error, "a watch was interrupted and starts again");
@@ -103,18 +87,6 @@ async fn follow<K>(
                 }
             }
         }
-    }
-}
-
-/// An object of the same name that went while the watch was interrupted is gone all the same.
-fn tell_of_predecessor<K: Resource>(
-    known: &BTreeMap<ObjectKey, String>,
-    object: &K,
-    tell: &mut impl FnMut(Change<'_, K>),
-) {
-    let key = ObjectKey::of(object);
-    if let Some(before) = known.get(&key).filter(|before| object.uid().as_ref() != Some(*before)) {
-        tell(Change::Gone(&key, before));
     }
 }
 
@@ -305,32 +277,4 @@ pub async fn sources<K>(
         }
     })
     .await;
-}
-
-#[cfg(test)]
-mod tests {
-    use k8s_openapi::api::core::v1::Pod;
-
-    use super::*;
-
-    #[test]
-    fn an_object_that_was_replaced_while_nobody_watched_is_told_to_be_gone() {
-        let pod = |uid: &str| {
-            let mut pod = Pod::default();
-            pod.metadata.name = Some("orders".into());
-            pod.metadata.namespace = Some("cx".into());
-            pod.metadata.uid = Some(uid.into());
-            pod
-        };
-        let known = BTreeMap::from([(ObjectKey::new("cx", "orders"), "one".to_owned())]);
-        for (uid, expected) in [("one", None), ("two", Some("one"))] {
-            let mut gone = None;
-            tell_of_predecessor(&known, &pod(uid), &mut |change: Change<'_, Pod>| {
-                if let Change::Gone(_, uid) = change {
-                    gone = Some(uid.to_owned());
-                }
-            });
-            assert_eq!(gone.as_deref(), expected, "{uid}");
-        }
-    }
 }
