@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use cognigy_operator::api::CognigyWebhook;
-use cognigy_simulator::{Answer, Credentials, Fault, Simulator};
+use cognigy_simulator::{Answer, Credentials, Fault, Route, Simulator};
 use demo::Result;
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use kube::{
@@ -22,6 +22,8 @@ const AT_ONCE: usize = 16;
 /// How often a write is tried while the API server comes and goes, and how long after.
 const TRIES: u32 = 60;
 const AGAIN: Duration = Duration::from_secs(1);
+/// Tries of a change by the policies of the model.
+const ATTEMPTS: u32 = 5;
 /// For how long an installation does not answer.
 const HANGS_FOR: Duration = Duration::from_secs(20);
 /// The Secret of a tenant's credentials and its CA.
@@ -59,6 +61,10 @@ pub(crate) async fn carry_out(stage: &Stage, step: Step) -> Result<()> {
             credentials(stage, tenant).await?;
         }
         Step::Drift { tenant, name, drift } => meddle(&stage.simulators[tenant], &name, drift),
+        Step::Exhaust(hook) => {
+            refuse_writes(&stage.simulators[hook.tenant], &hook.name);
+            webhook(stage, &hook).await?;
+        }
         Step::FailChecks { tenant, name, count } => {
             stage.simulators[tenant].callback(&name).answers(vec![Answer::status(503); count]);
         }
@@ -128,13 +134,23 @@ async fn delete(stage: &Stage, home: usize, name: &str) -> Result<()> {
 
 /// Somebody else at work in Cognigy; nothing where the webhook is not registered at the moment.
 fn meddle(simulator: &Simulator, name: &str, drift: Drift) {
-    let id = simulator.look(|state| state.integrations().iter().find(|one| one.name == name).map(|one| one.id.clone()));
-    let Some(id) = id else { return };
+    let Some(id) = id_of(simulator, name) else { return };
     match drift {
         Drift::Headers => simulator.change_behind(&id, json!({"headers": {HEADER: "somebody else's"}})),
         Drift::Policy => simulator.change_behind(&id, json!({"retryPolicy": null})),
         Drift::Removed => simulator.delete_behind(&id),
     };
+}
+
+/// The first try and all its repeats fail, and with luck one more.
+fn refuse_writes(simulator: &Simulator, name: &str) {
+    if let Some(id) = id_of(simulator, name) {
+        simulator.fault(Fault::on(Route::UpdateIntegration).path_contains(&id).times(ATTEMPTS + 1).status(500));
+    }
+}
+
+fn id_of(simulator: &Simulator, name: &str) -> Option<String> {
+    simulator.look(|state| state.integrations().iter().find(|one| one.name == name).map(|one| one.id.clone()))
 }
 
 fn hang(simulator: &Simulator) {

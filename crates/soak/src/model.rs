@@ -49,6 +49,8 @@ pub(crate) enum Step {
     RotateCredentials { tenant: usize, nth: u32 },
     /// A registration is changed behind the operator's back.
     Drift { tenant: usize, name: String, drift: Drift },
+    /// A webhook is changed, and the writes of its registration fail until its attempts are used up.
+    Exhaust(Hook),
     /// The next health checks of a webhook fail.
     FailChecks { tenant: usize, name: String, count: usize },
     /// A tenant's sinks refuse the next messages.
@@ -68,6 +70,7 @@ impl Step {
             Self::RotateHeader { .. } => "Secrets of headers rotated",
             Self::RotateCredentials { .. } => "credentials rotated",
             Self::Drift { .. } => "registrations changed behind the back",
+            Self::Exhaust(_) => "webhooks whose attempts are used up",
             Self::FailChecks { .. } => "webhooks with failing health checks",
             Self::FailSinks { .. } => "sinks failing",
             Self::Hang { .. } => "installations hanging for 20 s",
@@ -122,7 +125,11 @@ impl Model {
                 Step::RotateCredentials { tenant, nth: self.credentials[tenant] }
             }
             24..34 => Step::FailSinks { tenant, count: self.random.random_range(1..5) },
-            34..180 => self.come_or_go(),
+            34..50 => match self.change(|hook, _| hook.header += 1) {
+                Step::Apply(hook) => Step::Exhaust(hook),
+                other => other,
+            },
+            50..180 => self.come_or_go(),
             180..320 => {
                 let Hook { tenant, name, .. } = self.any();
                 let drift = [Drift::Headers, Drift::Policy, Drift::Removed][self.random.random_range(0..3)];
@@ -242,7 +249,7 @@ mod tests {
         let mut hooks = model.hooks.clone();
         for _ in 0..3000 {
             match model.next() {
-                Step::Apply(hook) => drop(hooks.insert(hook.name.clone(), hook)),
+                Step::Apply(hook) | Step::Exhaust(hook) => drop(hooks.insert(hook.name.clone(), hook)),
                 Step::Delete { name, .. } => drop(hooks.remove(&name)),
                 _ => {}
             }
