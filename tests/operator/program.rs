@@ -29,9 +29,14 @@ pub struct Program {
 impl Program {
     /// Starts it with this kubeconfig; `http` is where its probes and metrics listen.
     pub fn start(kubeconfig: &Path, http: &str, arguments: &[&str]) -> Self {
+        let fixed = ["run", "--http-listen", http, "--allow-private-callbacks", "127.0.0.0/8"];
+        Self::start_exactly(kubeconfig, http, &[&fixed, arguments].concat())
+    }
+
+    /// Starts it with this whole command line; `http` is the address that stands in it.
+    pub fn start_exactly(kubeconfig: &Path, http: &str, command_line: &[&str]) -> Self {
         let mut child = Command::new(env!("CARGO_BIN_EXE_cognigy-operator"))
-            .args(["run", "--http-listen", http, "--allow-private-callbacks", "127.0.0.0/8"])
-            .args(arguments)
+            .args(command_line)
             .env_clear()
             .env("KUBECONFIG", kubeconfig)
             .stdin(Stdio::null())

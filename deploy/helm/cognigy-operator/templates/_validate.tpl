@@ -17,6 +17,9 @@
 {{- if and (gt (int .Values.replicaCount) 1) (not .Values.leaderElection.enabled) -}}
 {{- fail (printf "replicaCount is %d and leaderElection.enabled is false: several replicas would work against each other; enable leader election, or set replicaCount to 1" (int .Values.replicaCount)) -}}
 {{- end -}}
+{{- if and (eq (.Values.strategy.type | default "") "RollingUpdate") (not .Values.leaderElection.enabled) -}}
+{{- fail "strategy.type is RollingUpdate and leaderElection.enabled is false: the old and the new pod would work at the same time; enable leader election, or leave strategy empty" -}}
+{{- end -}}
 {{- if and .Values.podDisruptionBudget.enabled (le (int .Values.replicaCount) 1) -}}
 {{- fail "podDisruptionBudget.enabled with one replica would block the drain of its node: set replicaCount to 2 or more, or disable the budget" -}}
 {{- end -}}
