@@ -119,7 +119,7 @@ async fn helm_waits_for_the_operator_and_the_notes_say_what_comes_next() {
     for command in [
         "kubectl -n cognigy-system rollout status deployment/cognigy-operator",
         "kubectl -n cx create secret generic cognigy-oauth --from-literal=client-id=",
-        "kubectl get cognigy -A",
+        "kubectl get cognigytenants,retrypolicies,cognigywebhooks -A",
     ] {
         assert!(told.contains(command), "{told}");
     }
@@ -127,7 +127,7 @@ async fn helm_waits_for_the_operator_and_the_notes_say_what_comes_next() {
     let rollout =
         ["rollout", "status", "deployment/cognigy-operator", "--namespace", "cognigy-system", "--timeout=90s"];
     assert!(kubectl(&plane, &rollout).await.contains("successfully rolled out"));
-    kubectl(&plane, &["get", "cognigy", "--all-namespaces"]).await;
+    kubectl(&plane, &["get", "cognigytenants,retrypolicies,cognigywebhooks", "-A"]).await;
     assert!(Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/1-tenant.yaml").exists());
 }
 
@@ -157,8 +157,10 @@ async fn users_with_view_edit_and_admin_may_read_and_write_the_custom_resources(
             .await;
         }
         let may = async |verb: &str, resource: &str| {
+            let (resource, subresource) = resource.split_once('/').unwrap_or((resource, ""));
             let mut ask = plane.kubectl();
-            ask.args(["auth", "can-i", verb, resource, "--namespace", "cx", "--as", user]);
+            ask.args(["auth", "can-i", verb, resource, "--subresource", subresource]);
+            ask.args(["--namespace", "cx", "--as", user]);
             output(ask).await.is_ok()
         };
         for resource in ["cognigytenants.cognigy.io", "retrypolicies.cognigy.io", "cognigywebhooks.cognigy.io"] {

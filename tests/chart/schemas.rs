@@ -1,7 +1,7 @@
 //! Schemas for kubeconform, from what the running API server publishes: nothing is fetched, and they are of the very version that the
 //! other tests run on.
 
-use std::{fs, path::Path};
+use std::{collections::BTreeSet, fs, path::Path};
 
 use control_plane::{ControlPlane, Definitions, User};
 use kube::Client;
@@ -16,28 +16,37 @@ use crate::{
 const MONITORING: [(&str, &str); 3] =
     [("servicemonitors", "ServiceMonitor"), ("podmonitors", "PodMonitor"), ("prometheusrules", "PrometheusRule")];
 
-/// Writes a schema for each kind: `deployment-apps-v1.json`, `service-v1-v1.json`.
-pub async fn write(into: &Path) {
+/// Where the definitions of both are published.
+const GROUPS: [&str; 2] = ["apis/cognigy.io/v1alpha1", "apis/monitoring.coreos.com/v1"];
+
+/// Writes a schema for each of these kinds: `deployment-apps-v1.json`, `service-v1-v1.json`.
+pub async fn write(into: &Path, kinds: &BTreeSet<String>) {
     let plane = ControlPlane::shared().await.unwrap();
     let client = client_for(plane, &User::admin()).await;
     install_definitions(plane, &client).await;
-    let index = get(&client, "/openapi/v3").await;
-    let documents = index["paths"].as_object().unwrap().iter();
-    let documents = documents.filter(|(path, _)| path.starts_with("api/") || path.starts_with("apis/"));
-    let urls = documents.map(|(_, document)| document["serverRelativeURL"].as_str().unwrap().to_owned());
-    for url in urls {
-        let mut document = get(&client, &url).await;
-        let schemas = document["components"]["schemas"].as_object_mut().unwrap();
+    let mut index = Value::Null;
+    eventually("all groups are published", async || {
+        index = get(&client, "/openapi/v3").await;
+        GROUPS.iter().all(|group| !index["paths"][group].is_null())
+    })
+    .await;
+    let paths = index["paths"].as_object().unwrap().keys();
+    for path in paths.filter(|path| path.starts_with("api/") || path.starts_with("apis/")) {
+        let mut document = get(&client, &format!("/openapi/v3/{path}")).await;
+        // A group of reviews only publishes paths.
+        let Some(schemas) = document["components"]["schemas"].as_object_mut() else { continue };
         schemas.values_mut().for_each(close);
-        let schemas = &*schemas;
-        for (name, schema) in schemas {
+        for (name, schema) in &*schemas {
             for kind in schema["x-kubernetes-group-version-kind"].as_array().into_iter().flatten() {
                 let text = |key: &str| kind[key].as_str().unwrap().to_lowercase();
+                if !kinds.contains(kind["kind"].as_str().unwrap()) {
+                    continue;
+                }
                 // kubeconform knows the core group by its version.
                 let group = if text("group").is_empty() { text("version") } else { text("group") };
                 let file = format!("{}-{group}-{}.json", text("kind"), text("version"));
-                let schema =
-                    json!({"components": {"schemas": schemas}, "$ref": format!("#/components/schemas/{name}")});
+                let reference = format!("#/components/schemas/{name}");
+                let schema = json!({"components": {"schemas": schemas}, "$ref": reference});
                 fs::write(into.join(file), schema.to_string()).unwrap();
             }
         }
@@ -79,5 +88,8 @@ async fn install_definitions(plane: &ControlPlane, client: &Client) {
 /// What the API server answers; `null` where it has nothing (yet).
 async fn get(client: &Client, path: &str) -> Value {
     let request = http::Request::get(path).body(Vec::new()).unwrap();
-    client.request(request).await.unwrap_or_default()
+    match client.request(request).await {
+        Err(kube::Error::Api(status)) if status.code == 404 => Value::Null,
+        answer => answer.unwrap(),
+    }
 }
