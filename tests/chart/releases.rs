@@ -98,23 +98,44 @@ async fn an_upgrade_keeps_every_object_and_uninstalling_keeps_definitions_and_ob
         assert!(object["metadata"]["deletionTimestamp"].is_null() && &object["metadata"]["uid"] == uid);
     }
 
-    // It comes back to what it left.
+    // It comes back to what it left, elsewhere only when it is told that this is meant.
+    let elsewhere = ["install", "other", current, "--namespace", "cx"];
+    let refused = helm(&plane, &elsewhere).await.unwrap_err();
+    assert!(refused.contains("invalid ownership metadata"), "{refused}");
     release(&plane, "install", &[current]).await;
+    release(&plane, "uninstall", &[]).await;
+    helm(&plane, &[&elsewhere[..], &["--take-ownership"]].concat()).await.unwrap();
     assert_eq!(uids(&plane).await, before);
-    kubectl(
-        &plane,
-        &["delete", "--namespace", "cx", "cognigytenants,retrypolicies,cognigywebhooks", "--all", "--timeout=90s"],
-    )
-    .await;
+    let kinds = "cognigywebhooks,cognigytenants,retrypolicies";
+    kubectl(&plane, &["delete", kinds, "--all", "--all-namespaces", "--timeout=90s"]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn plain_manifests_install_the_same_and_helm_can_take_them_over() {
+    let plane = plane().await;
+    let manifests = Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy/install.yaml");
+    kubectl(&plane, &["apply", "--server-side", "--filename", manifests.to_str().unwrap()]).await;
+    kubectl(&plane, &["wait", "--for=condition=Established", "crd", "--all", "--timeout=90s"]).await;
+    apply_examples(&plane).await;
+    let before = uids(&plane).await;
+    let account = "system:serviceaccount:cognigy-system:cognigy-operator";
+    let may = ["auth", "can-i", "patch", "cognigywebhooks.cognigy.io", "--all-namespaces", "--as", account];
+    assert_eq!(kubectl(&plane, &may).await.trim(), "yes");
+    let chart = folder();
+    release(&plane, "install", &[chart.to_str().unwrap(), "--take-ownership", "--force-conflicts"]).await;
+    assert_eq!(uids(&plane).await, before);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn helm_waits_for_the_operator_and_the_notes_say_what_comes_next() {
     let plane = plane().await;
-    let chart = folder();
-    let arguments = [chart.to_str().unwrap(), "--create-namespace", "--wait", "--timeout", "90s"];
-    let install = release(&plane, "install", &arguments);
-    let (told, ()) = tokio::join!(install, be_available(&plane));
+    // The command of the README, word by word.
+    let readme = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).unwrap();
+    let command = readme.lines().find_map(|line| line.strip_prefix("helm ")).unwrap();
+    let mut install = plane.helm().unwrap();
+    install.args(command.split_whitespace()).current_dir(env!("CARGO_MANIFEST_DIR"));
+    let (told, ()) = tokio::join!(output(install), be_available(&plane));
+    let told = told.unwrap();
     assert!(told.contains("STATUS: deployed"), "{told}");
     for command in [
         "kubectl -n cognigy-system rollout status deployment/cognigy-operator",

@@ -1,14 +1,32 @@
 //! `cargo xtask chart`: what of the Helm chart is written by machine: the table of values in its README, from the comments in
-//! `values.yaml`, and its copy of the definitions.
+//! `values.yaml`; its copy of the definitions; and what it renders to, for those who install without Helm.
 
-use std::{fmt::Write as _, fs, path::PathBuf};
+use std::{
+    fmt::Write as _,
+    fs,
+    path::PathBuf,
+    process::{Command, Stdio},
+};
 
 use serde_json::Value;
 
-use crate::{Result, cargo::root, crds};
+use crate::{Result, cargo::root, control_plane, crds};
 
 /// The chart, from the workspace's folder.
 const CHART: &str = "deploy/helm/cognigy-operator";
+/// The plain manifests, from the workspace's folder.
+const MANIFESTS: &str = "deploy/install.yaml";
+/// Their beginning. Helm makes the namespace itself, so no template does.
+const HEAD: &str = "\
+# The operator with the chart's default values, for those who install without Helm (docs/install.md).
+# Written by `cargo xtask chart`; do not edit.
+apiVersion: v1
+kind: Namespace
+metadata:
+  name: cognigy-system
+";
+/// Lines that speak of Helm.
+const OF_HELM: [&str; 3] = ["helm.sh/chart:", "app.kubernetes.io/managed-by: Helm", "# Source: "];
 /// The table stands between these lines of the README.
 const BEGIN: &str = "<!-- values: written by `cargo xtask chart` from values.yaml -->\n";
 const END: &str = "<!-- end of values -->\n";
@@ -16,13 +34,26 @@ const END: &str = "<!-- end of values -->\n";
 /// Writes what changed, and says so.
 pub(crate) fn run() -> Result<()> {
     crds::copy_to_chart()?;
-    let readme = chart().join("README.md");
-    let (old, new) = (fs::read_to_string(&readme)?, fresh_readme()?);
-    if old != new {
-        fs::write(&readme, new)?;
-        println!("{CHART}/README.md");
+    for (file, new) in [(chart().join("README.md"), fresh_readme()?), (root().join(MANIFESTS), fresh_manifests()?)] {
+        if fs::read_to_string(&file).ok().as_deref() != Some(&new) {
+            fs::write(&file, new)?;
+            println!("{}", file.strip_prefix(root())?.display());
+        }
     }
     Ok(())
+}
+
+/// What the chart renders to as it comes. The definitions need no annotation that keeps them: nothing but a person deletes them.
+fn fresh_manifests() -> Result<String> {
+    let mut helm = Command::new(control_plane::locate()?.helm()?);
+    helm.args(["template", "cognigy-operator", CHART, "--namespace", "cognigy-system", "--set", "crds.keep=false"]);
+    let rendered = helm.current_dir(root()).stdin(Stdio::null()).output()?;
+    if !rendered.status.success() {
+        return Err(format!("helm template: {}", String::from_utf8_lossy(&rendered.stderr)).into());
+    }
+    let text = String::from_utf8(rendered.stdout)?;
+    let kept = text.lines().filter(|line| !OF_HELM.iter().any(|word| line.trim_start().starts_with(word)));
+    Ok(kept.fold(HEAD.to_owned(), |text, line| text + line + "\n"))
 }
 
 /// The chart's folder.
@@ -107,6 +138,13 @@ mod tests {
     fn the_table_of_values_is_fresh() {
         let found = fs::read_to_string(chart().join("README.md")).unwrap();
         assert!(found == fresh_readme().unwrap(), "{CHART}/README.md is stale: run cargo xtask chart");
+    }
+
+    #[test]
+    fn the_plain_manifests_are_fresh() {
+        let found = fs::read_to_string(root().join(MANIFESTS)).unwrap_or_default();
+        assert!(found == fresh_manifests().unwrap(), "{MANIFESTS} is stale: run cargo xtask chart");
+        assert!(!found.contains("helm.sh/"), "plain manifests speak of no Helm");
     }
 
     #[test]
