@@ -30,6 +30,7 @@ pub mod cluster;
 pub mod cognigy;
 pub mod controller;
 pub mod metrics;
+pub mod outbox;
 pub mod probe;
 pub mod retry;
 pub mod server;

@@ -144,7 +144,7 @@ impl Conditions {
 }
 
 /// A message on one line, without control characters, and no longer than people read.
-fn clean(message: &str) -> String {
+pub(crate) fn clean(message: &str) -> String {
     let one_line: String = message.trim().chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
     if one_line.chars().count() <= MAX_MESSAGE_CHARS {
         return one_line;

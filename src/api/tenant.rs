@@ -5,7 +5,7 @@
 
 mod auth;
 
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, LabelSelector};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, LabelSelector, Time};
 use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -14,7 +14,11 @@ pub use self::auth::{
     ApiKey, ApiKeySecretRef, Auth, AuthKind, AuthMethod, BearerToken, ClientAuthentication, CredentialsSecretRef,
     OAuth2, TokenSecretRef,
 };
-use super::{HeaderFrom, schema};
+use super::{
+    HeaderFrom,
+    message::{SinkKind, Undelivered},
+    schema,
+};
 
 /// A connection to one Cognigy installation: address, credentials, limits and who may use it.
 #[derive(CustomResource, Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
@@ -101,6 +105,13 @@ pub struct CognigyTenantSpec {
     /// Stops all calls to this installation; its webhooks keep their last state.
     #[serde(default)]
     pub suspend: bool,
+}
+
+impl CognigyTenant {
+    /// The sink of this kind, where the tenant has one.
+    pub fn sink(&self, kind: SinkKind) -> Option<&Sink> {
+        self.spec.sinks.as_ref()?.get(kind)
+    }
 }
 
 fn default_resync() -> i32 {
@@ -216,6 +227,22 @@ pub struct Sinks {
     pub dead_letter: Option<Sink>,
 }
 
+impl Sinks {
+    /// The sink of this kind, where there is one.
+    pub fn get(&self, kind: SinkKind) -> Option<&Sink> {
+        match kind {
+            SinkKind::Monitoring => self.monitoring.as_ref(),
+            SinkKind::Alerts => self.alerts.as_ref(),
+            SinkKind::DeadLetter => self.dead_letter.as_ref(),
+        }
+    }
+
+    /// All that there are.
+    pub fn all(&self) -> impl Iterator<Item = &Sink> {
+        SinkKind::ALL.into_iter().filter_map(|kind| self.get(kind))
+    }
+}
+
 /// One receiver of CloudEvents.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
@@ -281,6 +308,37 @@ pub struct CognigyTenantStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Circuit")]
     pub circuit: Option<Circuit>,
+    /// Alerts about the tenant itself; each stands for all of its webhooks.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub alerts: Option<TenantAlerts>,
+}
+
+/// Alerts about a tenant.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct TenantAlerts {
+    /// Those that were told and are not over.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 8))]
+    pub firing: Vec<TenantAlert>,
+    /// Messages that the sink has not accepted yet, the oldest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 20))]
+    pub undelivered: Vec<Undelivered>,
+}
+
+/// An alert about a tenant that is not over.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct TenantAlert {
+    /// Its cause: Unauthorized, Forbidden, CircuitOpen, RateLimited, Unreachable or TlsFailed.
+    #[schemars(length(max = 64))]
+    pub reason: String,
+    /// The CloudEvents id of the message that told it; the one that resolves it names this id.
+    #[schemars(length(max = 64))]
+    pub id: String,
+    /// When it was told.
+    pub since: Time,
 }
 
 /// How many webhooks use a tenant.

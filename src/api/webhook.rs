@@ -12,7 +12,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use self::status::{
-    AppliedPolicy, CognigyWebhookStatus, DeadLetter, Drift, Failure, Health, HealthResult, KeptVersion, State,
+    AppliedPolicy, CertificateWarning, CognigyWebhookStatus, DeadLetter, Drift, Failure, Health, HealthResult,
+    KeptVersion, State,
 };
 use super::{HeaderFrom, LocalRef, ObjectKey, schema};
 
@@ -397,6 +398,14 @@ impl CognigyWebhookSpec {
         }
     }
 
+    /// Whether the callback is checked while the webhook is live: neither where nothing is written (mode Observe) nor where
+    /// nothing is to be live.
+    pub fn is_watched(&self) -> bool {
+        let settings = self.health_check();
+        let lives = self.enabled() && !self.is_existing() && !self.suspend && self.mode == Mode::Enforce;
+        lives && settings.enabled && settings.period_seconds > 0
+    }
+
     /// What happens in Cognigy on deletion; an existing webhook is always left as it is.
     pub fn deletion_policy(&self) -> DeletionPolicy {
         if self.is_existing() { DeletionPolicy::Orphan } else { self.deletion_policy }
@@ -426,6 +435,22 @@ mod tests {
     fn the_name_in_cognigy_is_the_objects_unless_given() {
         assert_eq!(webhook("{tenantRef: {name: t}}").registered_name(), "orders");
         assert_eq!(webhook("{tenantRef: {name: t}, name: Order hook}").registered_name(), "Order hook");
+    }
+
+    #[test]
+    fn only_what_is_to_be_live_is_watched() {
+        let watched = |change: &str| webhook(&format!("{{tenantRef: {{name: t}}{change}}}")).spec.is_watched();
+        assert!(watched("") && watched(", healthCheck: {periodSeconds: 2}"));
+        for change in [
+            ", enabled: false",
+            ", suspend: true",
+            ", mode: Observe",
+            ", healthCheck: {disabled: true}",
+            ", healthCheck: {periodSeconds: 0}",
+            ", existing: {webhookId: wh_1}",
+        ] {
+            assert!(!watched(change), "{change}");
+        }
     }
 
     #[test]

@@ -134,6 +134,19 @@ impl Error {
     pub const fn retry_after(&self) -> Option<Duration> {
         self.kind.retry_after()
     }
+
+    /// Whether the call itself was sent: it was not held back, and a token for it was there.
+    pub fn was_sent(&self) -> bool {
+        self.route != Route::Token
+            && !matches!(
+                self.kind,
+                ErrorKind::TooLarge { .. }
+                    | ErrorKind::RateLimited { by: Throttle::HostPaused, .. }
+                    | ErrorKind::CircuitOpen { .. }
+                    | ErrorKind::Abandoned
+                    | ErrorKind::LockingUnsupported
+            )
+    }
 }
 
 impl std::error::Error for Error {}

@@ -54,3 +54,4 @@ pub use session::Session;
 pub use tls::tls_cause;
 pub use trace::TraceContext;
 pub use webhooks::{Precondition, Read};
+pub(crate) use wire::{Failure as HttpFailure, client as http_client};

@@ -127,12 +127,14 @@ impl Session {
     /// Waits for somebody else than Cognigy on the caller's behalf, which holds no place at work either. A session has as many
     /// of these under way at the same time as calls, and neither takes room from the other.
     pub async fn meanwhile<T>(&self, wait: impl Future<Output = T>) -> T {
-        let bounded = async {
-            // A closed semaphore bounds nobody any more.
-            let _permit = self.inner.elsewhere.acquire().await;
-            wait.await
-        };
-        self.caller.place.free_while(bounded).await
+        self.caller.place.free_while(self.elsewhere(wait)).await
+    }
+
+    /// The same for who holds no place, or gives it back itself.
+    pub async fn elsewhere<T>(&self, wait: impl Future<Output = T>) -> T {
+        // A closed semaphore bounds nobody any more.
+        let _permit = self.inner.elsewhere.acquire().await;
+        wait.await
     }
 
     /// Whether both are clones of one session.

@@ -22,14 +22,14 @@ pub(super) struct RawAnswer {
 
 /// Why there is no answer.
 #[derive(Clone, Debug)]
-pub(super) struct Failure {
+pub(crate) struct Failure {
     pub kind: ErrorKind,
     pub code: Code,
     pub detail: String,
 }
 
 /// A client that follows no redirect, repeats nothing, and goes through the environment's proxy where there is one.
-pub(super) fn client(ca_pem: Option<&[u8]>, timeout: Duration) -> Result<Client, ConfigError> {
+pub(crate) fn client(ca_pem: Option<&[u8]>, timeout: Duration) -> Result<Client, ConfigError> {
     crypto::install_crypto_provider();
     let certificates = match ca_pem {
         None => Vec::new(),
@@ -94,7 +94,8 @@ impl Failure {
         Self { kind: ErrorKind::Unreachable, code: Code::Unreachable, detail: chain(error) }
     }
 
-    fn of(error: reqwest::Error) -> Self {
+    /// Why a request that was sent has no answer; without its URL.
+    pub fn of(error: reqwest::Error) -> Self {
         let error = error.without_url();
         let (kind, code, detail) = if error.is_timeout() {
             (ErrorKind::Timeout, Code::Timeout, chain(&error))

@@ -17,6 +17,7 @@ use super::{
     figures::Figures,
     index::Index,
     memo::{self, Memos},
+    office::Outbox,
     sessions::Sessions,
     triggers::Triggers,
 };
@@ -58,6 +59,8 @@ pub struct Context {
     pub trail: Trail,
     /// The figures.
     pub metrics: Metrics,
+    /// What goes out to the user's own systems.
+    pub outbox: Outbox,
     /// What is remembered of each object between passes; all of it can be lost.
     pub memos: Memos,
     /// How passes of other objects are asked for.

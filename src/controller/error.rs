@@ -6,7 +6,7 @@ use std::time::Duration;
 use thiserror::Error;
 
 use crate::{
-    api::{EventReason, Reason},
+    api::{EventReason, Reason, SinkKind, Undelivered},
     cluster::secret::SecretError,
     cognigy::{self, BotId, ErrorKind, Route, WebhookId},
     probe::Refusal,
@@ -96,6 +96,16 @@ pub enum Failure {
         "cannot be removed from Cognigy yet: {0}; it goes on by itself when that is over, or set the annotation cognigy.io/force-orphan to \"true\" to let go without touching Cognigy"
     )]
     DeletionBlocked(Box<Failure>),
+    /// The object is being deleted, and what it has to tell is not delivered yet.
+    #[error("{}", waits_for(*.count, *.sink, .error.as_deref()))]
+    Undelivered {
+        /// How many messages.
+        count: usize,
+        /// The sink of one of them.
+        sink: SinkKind,
+        /// Why that sink has not accepted it; `None` while no try has failed.
+        error: Option<String>,
+    },
     /// A call to Kubernetes failed.
     #[error("Kubernetes: {0}")]
     Kubernetes(#[from] kube::Error),
@@ -159,6 +169,22 @@ fn list(ids: &[WebhookId]) -> String {
     let named: Vec<&str> = ids.iter().take(NAMED).map(WebhookId::as_str).collect();
     let more = if ids.len() > NAMED { " …" } else { "" };
     format!("{}{more}", named.join(", "))
+}
+
+fn waits_for(count: usize, sink: SinkKind, error: Option<&str>) -> String {
+    let messages = if count == 1 { "1 message is".to_owned() } else { format!("{count} messages are") };
+    match error {
+        None => format!("{messages} on the way to the tenant's sinks; it goes when they are delivered"),
+        Some(error) => format!(
+            "{messages} not delivered yet (sink {sink}: {error}); it goes when they are, or set the annotation cognigy.io/force-orphan to \"true\" to let go of them"
+        ),
+    }
+}
+
+/// The failure that undelivered messages are to an object that is being deleted; `None` where there are none.
+pub fn undelivered(messages: &[Undelivered]) -> Option<Failure> {
+    let told = messages.iter().find(|message| message.last_error.is_some()).or(messages.first())?;
+    Some(Failure::Undelivered { count: messages.len(), sink: told.sink, error: told.last_error.clone() })
 }
 
 /// Whose failure it is, and so what happens next.
@@ -236,6 +262,8 @@ impl Failure {
                 event: Some(EventReason::DeletionBlocked),
                 ..cause.disposition()
             },
+            Self::Undelivered { error: None, .. } => of(Reason::Deleting, None, Class::Waiting),
+            Self::Undelivered { .. } => of(Reason::DeletionBlocked, Some(EventReason::DeletionBlocked), Class::Waiting),
             Self::Kubernetes(_) => of(Reason::Progressing, None, Class::Kubernetes),
         }
     }

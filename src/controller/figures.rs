@@ -65,6 +65,8 @@ struct Kept {
     window: Window,
     /// What its status says.
     told: Option<ApiFigures>,
+    /// When a call was last answered 429.
+    throttled: Option<Instant>,
 }
 
 impl Figures {
@@ -98,6 +100,30 @@ impl Figures {
         // Under the lock: a tenant that goes meanwhile takes its metric along.
         self.metrics.success_ratio(&tenant.to_string(), Some(figures.success_rate_percent / 100.0));
         kept.told.is_some_and(|told| figures.is_news_to(&told))
+    }
+
+    /// A call was answered 429.
+    pub fn throttled(&self, tenant: &ObjectKey) {
+        if let Some(kept) = self.lock().get_mut(tenant) {
+            kept.throttled = Some(Instant::now());
+        }
+    }
+
+    /// How long ago a tenant's call was last answered 429; `None` where none was since the start.
+    pub fn throttled_for(&self, tenant: &ObjectKey) -> Option<Duration> {
+        self.lock().get(tenant)?.throttled.map(|at| at.elapsed())
+    }
+
+    /// The last 429 is told and over, where it was at least so long ago.
+    pub fn calm(&self, tenant: &ObjectKey, quiet: Duration) {
+        if let Some(kept) = self.lock().get_mut(tenant) {
+            kept.throttled = kept.throttled.filter(|at| at.elapsed() < quiet);
+        }
+    }
+
+    /// How long calls have been counted.
+    pub fn running_for(&self) -> Duration {
+        self.began.elapsed()
     }
 
     /// Forgets a tenant.

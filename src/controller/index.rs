@@ -12,7 +12,7 @@ use std::{
 
 use super::tenant::observe::Sources;
 use crate::{
-    api::{CognigyTenant, CognigyWebhook, ObjectKey},
+    api::{CognigyTenant, CognigyWebhook, ObjectKey, tenant::Sinks},
     cognigy::Surface,
 };
 
@@ -59,6 +59,7 @@ struct Inner {
     by_registration: HashMap<(ObjectKey, String), BTreeSet<ObjectKey>>,
     tenants_by_secret: HashMap<ObjectKey, BTreeSet<ObjectKey>>,
     tenants_by_config_map: HashMap<ObjectKey, BTreeSet<ObjectKey>>,
+    sinks_by_secret: HashMap<ObjectKey, BTreeSet<ObjectKey>>,
 }
 
 fn insert<A: Eq + Hash>(map: &mut HashMap<A, BTreeSet<ObjectKey>>, at: A, key: &ObjectKey) {
@@ -153,6 +154,10 @@ impl Index {
         for config_map in sources.config_maps {
             insert(&mut inner.tenants_by_config_map, config_map, &key);
         }
+        for header in tenant.spec.sinks.iter().flat_map(Sinks::all).flat_map(|sink| &sink.headers_from) {
+            let secret = ObjectKey::new(&*key.namespace, &*header.secret_key_ref.name);
+            insert(&mut inner.sinks_by_secret, secret, &key);
+        }
     }
 
     /// Lets a tenant go.
@@ -195,6 +200,11 @@ impl Index {
         self.lock().tenants_by_secret.get(secret).cloned().unwrap_or_default()
     }
 
+    /// The tenants whose sinks have headers from a Secret.
+    pub fn sinks_of_secret(&self, secret: &ObjectKey) -> BTreeSet<ObjectKey> {
+        self.lock().sinks_by_secret.get(secret).cloned().unwrap_or_default()
+    }
+
     /// The tenants that read a `ConfigMap`.
     pub fn tenants_of_config_map(&self, config_map: &ObjectKey) -> BTreeSet<ObjectKey> {
         self.lock().tenants_by_config_map.get(config_map).cloned().unwrap_or_default()
@@ -219,7 +229,7 @@ impl Inner {
     }
 
     fn forget_tenant(&mut self, key: &ObjectKey) {
-        for map in [&mut self.tenants_by_secret, &mut self.tenants_by_config_map] {
+        for map in [&mut self.tenants_by_secret, &mut self.tenants_by_config_map, &mut self.sinks_by_secret] {
             map.retain(|_, tenants| {
                 tenants.remove(key);
                 !tenants.is_empty()

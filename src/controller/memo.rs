@@ -11,6 +11,7 @@ use std::{
 
 use url::Url;
 
+use super::webhook::Course;
 use crate::cognigy::ETag;
 
 /// What is remembered of one object.
@@ -30,6 +31,8 @@ pub struct Memo {
     pub next_sync: Option<Instant>,
     /// Failing health checks before activation.
     pub checks: Option<FailingChecks>,
+    /// The periodic checks of what is live.
+    pub periodic: Option<PeriodicChecks>,
     /// Consecutive failures of Kubernetes itself.
     pub kubernetes_failures: u32,
 }
@@ -45,6 +48,17 @@ pub struct FailingChecks {
     pub next: Instant,
     /// What the last one said.
     pub message: String,
+}
+
+/// Periodic health checks of what is live.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PeriodicChecks {
+    /// What is checked: generation and versions of the Secrets. A change starts afresh.
+    pub subject: String,
+    /// How they went lately.
+    pub course: Course,
+    /// When the next one is due.
+    pub next: Instant,
 }
 
 /// The memos of all objects, by uid.

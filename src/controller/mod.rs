@@ -16,6 +16,7 @@ pub mod figures;
 mod index;
 mod memo;
 mod observer;
+mod office;
 mod pass;
 mod rates;
 pub mod retry_policy;

@@ -38,6 +38,10 @@ impl CallObserver for Observer {
     fn call(&self, tenant: &str, route: Route, code: Code, elapsed: Duration) {
         self.metrics.call(tenant, route, code, elapsed);
         self.ended(tenant, code.is_success(), elapsed);
+        if let (Code::Status(429), Some(key)) = (code, key(tenant)) {
+            self.figures.throttled(&key);
+            self.triggers.tenant(key);
+        }
     }
 
     fn token(&self, tenant: &str, outcome: TokenOutcome, elapsed: Duration) {

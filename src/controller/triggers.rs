@@ -3,7 +3,7 @@
 use std::{
     collections::{BTreeSet, HashMap},
     sync::{Mutex, PoisonError},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use futures::{StreamExt as _, stream::BoxStream};
@@ -26,6 +26,38 @@ pub struct Triggers {
     webhooks: Lanes,
     miscounted: Mutex<Miscounted>,
     miscounted_more: Notify,
+    later: Mutex<Later>,
+    sooner: Notify,
+}
+
+/// Passes that are to be made at a time of their own, at most one for each webhook.
+#[derive(Debug, Default)]
+struct Later {
+    order: BTreeSet<(Instant, ObjectKey)>,
+    times: HashMap<ObjectKey, Instant>,
+}
+
+impl Later {
+    fn put(&mut self, key: ObjectKey, at: Instant) {
+        if let Some(before) = self.times.insert(key.clone(), at) {
+            self.order.remove(&(before, key.clone()));
+        }
+        self.order.insert((at, key));
+    }
+
+    /// Those that are due, and when the next one is.
+    fn take(&mut self, now: Instant) -> (Vec<ObjectKey>, Option<Instant>) {
+        let mut due = Vec::new();
+        while let Some((at, key)) = self.order.pop_first() {
+            if at > now {
+                self.order.insert((at, key));
+                return (due, Some(at));
+            }
+            self.times.remove(&key);
+            due.push(key);
+        }
+        (due, None)
+    }
 }
 
 #[derive(Debug, Default)]
@@ -92,6 +124,30 @@ impl Triggers {
         keys.into_iter().for_each(|key| self.webhooks.send(key));
     }
 
+    /// Asks for a webhook's pass at a time, instead of any other time that was asked for before.
+    pub fn webhook_at(&self, key: ObjectKey, at: Instant) {
+        self.later.lock().unwrap_or_else(PoisonError::into_inner).put(key, at);
+        self.sooner.notify_one();
+    }
+
+    /// Asks for the passes whose time has come; runs for ever.
+    pub async fn run_later(&self) {
+        loop {
+            let (due, next) = self.later.lock().unwrap_or_else(PoisonError::into_inner).take(Instant::now());
+            self.webhooks(due);
+            let sleep = async {
+                match next {
+                    Some(next) => tokio::time::sleep_until(next.into()).await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                () = sleep => {}
+                () = self.sooner.notified() => {}
+            }
+        }
+    }
+
     /// Asks for the passes of tenants and policies whose count of webhooks may be wrong, soon and together.
     pub fn recount(&self, tenants: impl IntoIterator<Item = ObjectKey>, policies: impl IntoIterator<Item = ObjectKey>) {
         let mut miscounted = self.miscounted.lock().unwrap_or_else(PoisonError::into_inner);
@@ -111,5 +167,27 @@ impl Triggers {
             miscounted.policies.into_iter().for_each(|key| self.policy(key));
             tokio::time::sleep(COUNT_PERIOD).await;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_webhook_has_one_time_and_comes_when_it_is_due() {
+        let start = Instant::now();
+        let at = |seconds| start + Duration::from_secs(seconds);
+        let key = |name: &str| ObjectKey::new("cx", name);
+        let mut later = Later::default();
+        later.put(key("orders"), at(5));
+        later.put(key("refunds"), at(3));
+        later.put(key("orders"), at(2));
+        assert_eq!(later.take(at(1)), (vec![], Some(at(2))));
+        assert_eq!(later.take(at(2)), (vec![key("orders")], Some(at(3))));
+        later.put(key("orders"), at(4));
+        assert_eq!(later.take(at(9)), (vec![key("refunds"), key("orders")], None));
+        assert_eq!(later.take(at(9)), (vec![], None));
+        assert!(later.times.is_empty());
     }
 }

@@ -20,7 +20,7 @@ use crate::{
         CognigyTenant, CognigyWebhook, FORCE_ORPHAN_ANNOTATION, ObjectKey, RECONCILE_REQUESTED_ANNOTATION, RetryPolicy,
         webhook::HealthResult,
     },
-    controller::{context::Context, status::is_ready},
+    controller::{context::Context, office, status::is_ready},
     metrics::Metrics,
     server::Gate,
 };
@@ -102,6 +102,9 @@ pub async fn webhooks(
             Change::Applied(webhook) => {
                 let key = ObjectKey::of(webhook);
                 let affected = context.index.record_webhook(webhook);
+                let failure = webhook.status.as_ref().and_then(|status| status.failure.as_ref());
+                let undelivered = failure.map(|failure| failure.undelivered.as_slice()).unwrap_or_default();
+                context.outbox.courier.sync(office::owner_of_webhook(webhook), webhook.tenant_key(), undelivered);
                 show_webhook(&context.metrics, &key, webhook);
                 let ready = webhook.status.as_ref().is_some_and(|status| is_ready(&status.conditions));
                 if states.changed(&key, &format!("{}/{ready}", webhook.uid().unwrap_or_default())) {
@@ -116,6 +119,7 @@ pub async fn webhooks(
                 wishes.forget(key);
                 states.forget(key);
                 context.memos.forget(uid);
+                context.outbox.courier.forget(uid);
                 context.metrics.forget("CognigyWebhook", &key.namespace, &key.name);
                 let affected = context.index.forget_webhook(key);
                 // A tenant that waits for its last webhook can go at once.
@@ -135,12 +139,10 @@ fn show_webhook(metrics: &Metrics, key: &ObjectKey, webhook: &CognigyWebhook) {
     let state = status.state.map(|state| format!("{state:?}"));
     metrics.conditions("CognigyWebhook", &key.namespace, &key.name, &status.conditions);
     metrics.webhook(&key.namespace, &key.name, &webhook.tenant_key().to_string(), state.as_deref());
-    if let Some(health) = &status.health {
-        metrics.health(&key.namespace, &key.name, health.result == HealthResult::Passing, None);
-        if let Some(expires) = &health.certificate_expires_at {
-            metrics.certificate(&key.namespace, &key.name, expires.0);
-        }
-    }
+    let health = status.health.as_ref();
+    let result = health.map(|health| health.result == HealthResult::Passing);
+    let expires = health.and_then(|health| health.certificate_expires_at.as_ref()).map(|expires| expires.0);
+    metrics.health_as_told(&key.namespace, &key.name, result, expires);
 }
 
 /// Follows the tenants.
@@ -160,13 +162,19 @@ pub async fn tenants(
             if let Some(status) = &tenant.status {
                 context.metrics.conditions("CognigyTenant", &key.namespace, &key.name, &status.conditions);
             }
+            let alerts = tenant.status.as_ref().and_then(|status| status.alerts.as_ref());
+            let undelivered = alerts.map(|alerts| alerts.undelivered.as_slice()).unwrap_or_default();
+            context.outbox.courier.sync(office::owner_of_tenant(tenant), key.clone(), undelivered);
             if wishes.changed(&key, &wish(tenant)) {
+                context.outbox.courier.retry_now(&key);
                 context.triggers.tenant(key);
             }
         }
         Change::Gone(key, uid) => {
             wishes.forget(key);
             context.memos.forget(uid);
+            context.outbox.courier.forget(uid);
+            context.outbox.forget_tenant(key);
             context.index.forget_tenant(key);
             context.sessions.forget(key);
             context.figures.forget(key);

@@ -4,7 +4,7 @@ use std::{
     collections::HashMap,
     fmt::Debug,
     hash::Hash,
-    sync::Arc,
+    sync::{Arc, Mutex},
     time::{Duration, Instant},
 };
 
@@ -34,6 +34,7 @@ use super::{
     index::Index,
     memo::Memos,
     observer::Observer,
+    office::{Office, Outbox},
     pass::PassError,
     rates, retry_policy,
     sessions::Sessions,
@@ -95,6 +96,8 @@ impl Work {
         let mut tasks = JoinSet::new();
         let triggers = context.triggers.clone();
         tasks.spawn(async move { triggers.run_recounts().await });
+        let triggers = context.triggers.clone();
+        tasks.spawn(async move { triggers.run_later().await });
         tasks.spawn(rates::follow(context.clone()));
         self.watch(&mut tasks, &context, writers);
         let filled = async {
@@ -109,6 +112,9 @@ impl Work {
             () = stop.cancelled() => return,
         }
         self.started.open();
+        // Only now: before, a tenant and its sinks may not be known yet.
+        tasks.spawn(context.outbox.courier.clone().run());
+        tasks.spawn(context.outbox.monitor.clone().run());
         let controllers = self.scopes.iter().zip(queues).flat_map(|(scope, queues)| {
             let scope = scope.as_ref();
             [
@@ -129,6 +135,16 @@ impl Work {
         let (secrets, secret_writers) = stores(&self.scopes);
         let (config_maps, config_map_writers) = stores(&self.scopes);
         let triggers = Arc::new(Triggers::default());
+        let outbox = Outbox::new(Office {
+            client: self.client.clone(),
+            tenants: tenants.clone(),
+            secrets: secrets.clone(),
+            config_maps: config_maps.clone(),
+            triggers: triggers.clone(),
+            metrics: self.metrics.clone(),
+            allow_insecure_http: self.settings.allow_insecure_http,
+            clients: Mutex::default(),
+        });
         let figures = Arc::new(Figures::new(self.metrics.clone()));
         let (metrics, counted) = (self.metrics.clone(), figures.clone());
         let context = Context {
@@ -146,6 +162,7 @@ impl Work {
             prober: Prober::new(),
             trail: self.trail.clone(),
             metrics: self.metrics.clone(),
+            outbox,
             memos: Memos::default(),
             triggers,
             settings: self.settings.clone(),
@@ -183,6 +200,7 @@ impl Work {
             let of = context.clone();
             let concern = move |key: &ObjectKey| {
                 of.index.tenants_of_secret(key).into_iter().for_each(|tenant| of.triggers.tenant(tenant));
+                of.index.sinks_of_secret(key).iter().for_each(|tenant| of.outbox.courier.retry_now(tenant));
                 of.triggers.webhooks(of.index.webhooks_of_secret(key));
             };
             tasks.spawn(watches::sources(self.api(scope.as_deref()), writer, gate, concern));

@@ -132,6 +132,46 @@ impl Work {
     }
 }
 
+/// What is counted about messages to the user's own systems.
+#[derive(Clone, Debug)]
+pub(super) struct Outbox {
+    pub(super) pending: IntGaugeVec,
+    pub(super) deliveries: IntCounterVec,
+    pub(super) dropped: IntCounterVec,
+    pub(super) exhausted: IntCounterVec,
+}
+
+impl Outbox {
+    pub(super) fn new(r: &Registry) -> prometheus::Result<Self> {
+        Ok(Self {
+            pending: gauge(
+                r,
+                "outbox_pending",
+                "Messages that wait for a sink to accept them: monitoring, alerts or deadLetter",
+                &["sink"],
+            )?,
+            deliveries: counter(
+                r,
+                "outbox_deliveries_total",
+                "Tries to deliver a message, by sink and outcome (delivered or failed)",
+                &["sink", "outcome"],
+            )?,
+            dropped: counter(
+                r,
+                "outbox_dropped_total",
+                "Best-effort messages that found the queue of their tenant full and were given up",
+                &["sink"],
+            )?,
+            exhausted: counter(
+                r,
+                "retries_exhausted_total",
+                "Changes of webhooks that used up their attempts, by tenant",
+                &["tenant"],
+            )?,
+        })
+    }
+}
+
 /// What is told about each object, for as long as it exists.
 #[derive(Clone, Debug)]
 pub(super) struct State {

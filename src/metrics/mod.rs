@@ -16,7 +16,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::Resource as _;
 use prometheus::{Registry, TextEncoder};
 
-use self::families::{Api, State, Work};
+use self::families::{Api, Outbox, State, Work};
 use crate::{
     api::CognigyWebhook,
     cognigy::{CallObserver, CircuitState, Code, Route, TokenOutcome},
@@ -30,6 +30,7 @@ pub struct Metrics {
     registry: Registry,
     api: Api,
     work: Work,
+    outbox: Outbox,
     state: State,
     objects: Arc<Mutex<BTreeMap<Key, Shown>>>,
 }
@@ -47,6 +48,8 @@ struct Key {
 struct Shown {
     conditions: BTreeSet<(String, String)>,
     webhook: Option<(String, String)>,
+    /// A check of this process is shown, which is newer than what the status tells.
+    checked: bool,
 }
 
 impl Metrics {
@@ -58,6 +61,7 @@ impl Metrics {
         Ok(Self {
             api: Api::new(&registry)?,
             work: Work::new(&registry)?,
+            outbox: Outbox::new(&registry)?,
             state: State::new(&registry)?,
             objects: Arc::default(),
             registry,
@@ -130,14 +134,65 @@ impl Metrics {
     /// A health check of a webhook's URL: its result, and how long the answer took where there was one.
     pub fn health(&self, namespace: &str, name: &str, passing: bool, latency: Option<Duration>) {
         self.state.webhook_health.with_label_values(&[namespace, name]).set(passing.into());
+        self.objects().entry(Key::new(&CognigyWebhook::kind(&()), namespace, name)).or_default().checked = true;
         if let Some(latency) = latency {
             self.state.webhook_health_latency.observe(latency.as_secs_f64());
         }
     }
 
+    /// What a webhook's status tells of its health, until a check of this process is newer: a status does not tell of each
+    /// check. `None` where none is told (any more).
+    pub fn health_as_told(
+        &self,
+        namespace: &str,
+        name: &str,
+        passing: Option<bool>,
+        certificate_expires: Option<jiff::Timestamp>,
+    ) {
+        let mut objects = self.objects();
+        let shown = objects.entry(Key::new(&CognigyWebhook::kind(&()), namespace, name)).or_default();
+        let Some(passing) = passing else {
+            shown.checked = false;
+            self.forget_health(namespace, name);
+            return;
+        };
+        if shown.checked {
+            return;
+        }
+        self.state.webhook_health.with_label_values(&[namespace, name]).set(passing.into());
+        if let Some(expires) = certificate_expires {
+            self.certificate(namespace, name, expires);
+        }
+    }
+
+    fn forget_health(&self, namespace: &str, name: &str) {
+        let _ = self.state.webhook_health.remove_label_values(&[namespace, name]);
+        let _ = self.state.webhook_certificate_expiry.remove_label_values(&[namespace, name]);
+    }
+
     /// When the certificate that a webhook's URL showed expires.
     pub fn certificate(&self, namespace: &str, name: &str, expires: jiff::Timestamp) {
         self.state.webhook_certificate_expiry.with_label_values(&[namespace, name]).set(expires.as_second());
+    }
+
+    /// How many messages wait for sinks of this kind now.
+    pub fn outbox_pending(&self, sink: &str, count: usize) {
+        self.outbox.pending.with_label_values(&[sink]).set(i64::try_from(count).unwrap_or(i64::MAX));
+    }
+
+    /// A try to deliver a message ended.
+    pub fn outbox_delivery(&self, sink: &str, outcome: &'static str) {
+        self.outbox.deliveries.with_label_values(&[sink, outcome]).inc();
+    }
+
+    /// A best-effort message was given up.
+    pub fn outbox_dropped(&self, sink: &str) {
+        self.outbox.dropped.with_label_values(&[sink]).inc();
+    }
+
+    /// A change of one of the tenant's webhooks used up its attempts.
+    pub fn retries_exhausted(&self, tenant: &str) {
+        self.outbox.exhausted.with_label_values(&[tenant]).inc();
     }
 
     /// Whether this replica does the work.
@@ -155,8 +210,7 @@ impl Metrics {
             self.count_webhook(shown.webhook.as_ref(), None);
         }
         if kind == CognigyWebhook::kind(&()) {
-            let _ = self.state.webhook_health.remove_label_values(&[namespace, name]);
-            let _ = self.state.webhook_certificate_expiry.remove_label_values(&[namespace, name]);
+            self.forget_health(namespace, name);
         }
     }
 
@@ -251,6 +305,10 @@ mod tests {
         metrics.webhook("cx", "orders", "cx/production", Some("Active"));
         metrics.health("cx", "orders", true, Some(second));
         metrics.certificate("cx", "orders", jiff::Timestamp::UNIX_EPOCH);
+        metrics.outbox_pending("alerts", 2);
+        metrics.outbox_delivery("deadLetter", "failed");
+        metrics.outbox_dropped("monitoring");
+        metrics.retries_exhausted("cx/production");
         metrics.leader(true);
         metrics
     }
@@ -276,6 +334,10 @@ mod tests {
             r#"webhook_certificate_expiry_timestamp_seconds{name="orders",namespace="cx"} 0"#,
             r#"conflicts_total{tenant="cx/production"} 1"#,
             r#"drift_total{tenant="cx/production"} 1"#,
+            r#"outbox_pending{sink="alerts"} 2"#,
+            r#"outbox_deliveries_total{outcome="failed",sink="deadLetter"} 1"#,
+            r#"outbox_dropped_total{sink="monitoring"} 1"#,
+            r#"retries_exhausted_total{tenant="cx/production"} 1"#,
             "leader 1",
             concat!(r#"build_info{version=""#, env!("CARGO_PKG_VERSION"), r#""} 1"#),
         ] {
@@ -325,6 +387,23 @@ mod tests {
         assert!(text.contains(r#"webhooks{state="Active",tenant="cx/production"} 1"#), "{text}");
         assert!(text.contains(r#"resource_condition{kind="CognigyTenant""#), "{text}");
         assert!(!text.contains(r#"resource_condition{kind="CognigyWebhook""#), "{text}");
+    }
+
+    #[test]
+    fn a_status_does_not_hide_the_last_check_and_takes_back_what_it_no_longer_tells() {
+        let metrics = Metrics::new().unwrap();
+        let health = |metrics: &Metrics| {
+            let text = metrics.render().unwrap();
+            let line = text.lines().find(|line| line.starts_with("cognigy_operator_webhook_health{"));
+            line.and_then(|line| line.rsplit_once(' ')).map(|(_, value)| value.to_owned())
+        };
+        metrics.health_as_told("cx", "orders", Some(true), None);
+        assert_eq!(health(&metrics).as_deref(), Some("1"), "a restart shows what was told");
+        metrics.health("cx", "orders", false, None);
+        metrics.health_as_told("cx", "orders", Some(true), None);
+        assert_eq!(health(&metrics).as_deref(), Some("0"));
+        metrics.health_as_told("cx", "orders", None, None);
+        assert_eq!(health(&metrics), None);
     }
 
     #[test]

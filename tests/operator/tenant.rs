@@ -263,19 +263,6 @@ async fn a_tenant_deleted_together_with_its_webhooks_goes_last() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn sinks_are_accepted_and_said_to_be_without_effect() {
-    world(Options::default(), async |world| {
-        let url = world.https_sink_url("alerts");
-        world.tenant("production", json!({"sinks": {"alerts": {"url": url}}})).await;
-        let tenant = world.until_tenant("production", "Connected").await;
-        let message = says(&tenant, ("True", "Connected", None));
-        assert!(message.contains("not honoured by this version: spec.sinks.alerts"), "{message}");
-        assert!(!message.contains("monitoring"), "{message}");
-    })
-    .await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
 async fn an_open_circuit_is_shown_and_closes_again_by_itself() {
     world(Options::default(), async |world| {
         let breaker = json!({"failureThreshold": 1, "openSeconds": 1});

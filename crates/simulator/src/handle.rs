@@ -1,14 +1,17 @@
 //! Steering a running simulator from Rust.
 
-use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
+use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
 
 use serde_json::Value;
 use url::Url;
 
 use crate::{
     ActiveFault, Answer, BotWebhook, CallbackRequest, Certificate, Change, Credentials, Fault, FaultId,
-    IntegrationRecord, Options, Passage, Request, Route, SinkMessage, State, Verdict, callbacks, passage::Hook,
-    shared::Shared, sinks,
+    IntegrationRecord, Options, Passage, Request, Route, SinkMessage, State, Verdict, callbacks,
+    passage::Hook,
+    shared::Shared,
+    sinks,
+    tls::{Renewals, TlsError},
 };
 
 /// The URLs of all listeners, paths left out.
@@ -18,6 +21,7 @@ pub(crate) struct Endpoints {
     pub(crate) https: Option<Url>,
     pub(crate) certificates: BTreeMap<Certificate, Url>,
     pub(crate) old_tls: Option<Url>,
+    pub(crate) renewals: Option<Renewals>,
 }
 
 /// Steers a running simulator; cheap to clone.
@@ -86,6 +90,13 @@ impl Handle {
     pub fn callback_url_with(&self, certificate: Certificate, name: &str) -> Url {
         let endpoints = &self.place.endpoints;
         at(endpoints.certificates.get(&certificate).unwrap_or(&endpoints.http), &format!("{}{name}", callbacks::PATH))
+    }
+
+    /// From now on the listener that has such a certificate shows one by the simulator's authority for its names, valid for so
+    /// much longer. Nothing happens where TLS is off.
+    pub fn renew_certificate(&self, certificate: Certificate, valid_for: Duration) -> Result<(), TlsError> {
+        let renewals = self.place.endpoints.renewals.as_ref();
+        renewals.map_or(Ok(()), |renewals| renewals.renew(certificate, valid_for))
     }
 
     /// URL of a callback that nobody reaches: every handshake is refused with the alert `protocol_version`.

@@ -19,7 +19,7 @@ use crate::{
     handle::Endpoints,
     server::{App, Listening, Transport, serve},
     shared::Shared,
-    tls::{Authority, TlsError, TlsVersions},
+    tls::{Authority, Renewals, TlsError, TlsVersions},
 };
 
 /// Why a simulator could not start.
@@ -89,12 +89,13 @@ impl Simulator {
         let mut opening = Opening { options: &options, sockets: Vec::new() };
         let (http, http_listener) = opening.open(options.http_port, Transport::Plain).await?;
         let mut listeners = vec![http_listener];
-        let mut endpoints = Endpoints { http, https: None, certificates: BTreeMap::new(), old_tls: None };
+        let mut endpoints =
+            Endpoints { http, https: None, certificates: BTreeMap::new(), old_tls: None, renewals: None };
         let mut ca_pem = String::new();
         if options.tls.enabled {
             let authority = Authority::new("cognigy-simulator authority")?;
             ca_pem = authority.pem();
-            opening.open_tls(&authority, &mut endpoints, &mut listeners).await?;
+            opening.open_tls(authority, &mut endpoints, &mut listeners).await?;
         }
         let sockets = opening.sockets;
         let (ca_file, ca_folder) = write_ca(&options, &ca_pem)?;
@@ -163,7 +164,7 @@ impl Opening<'_> {
     /// The main TLS listener, one for each kind of certificate, and one that speaks no TLS of today.
     async fn open_tls(
         &mut self,
-        authority: &Authority,
+        authority: Authority,
         endpoints: &mut Endpoints,
         listeners: &mut Vec<TcpListener>,
     ) -> Result<(), Error> {
@@ -175,12 +176,15 @@ impl Opening<'_> {
         if !names.contains(&host) {
             names.push(host);
         }
-        let transport = |kind: Certificate, versions: TlsVersions| {
-            let authority = if kind == Certificate::UnknownIssuer { &stranger } else { authority };
-            Ok::<_, TlsError>(match versions {
-                TlsVersions::Old => Transport::OldTls,
-                _ => Transport::Tls(TlsAcceptor::from(authority.server(kind, &names, versions, tls.http2)?)),
-            })
+        let mut shown = BTreeMap::new();
+        let mut transport = |kind: Certificate, versions: TlsVersions| {
+            let authority = if kind == Certificate::UnknownIssuer { &stranger } else { &authority };
+            if versions == TlsVersions::Old {
+                return Ok::<_, TlsError>(Transport::OldTls);
+            }
+            let (config, certificate) = authority.server(kind, &names, versions, tls.http2)?;
+            shown.insert(kind, certificate);
+            Ok(Transport::Tls(TlsAcceptor::from(config)))
         };
 
         let (main, listener) = self.open(self.options.https_port, transport(tls.certificate, tls.versions)?).await?;
@@ -199,6 +203,7 @@ impl Opening<'_> {
         let (old, listener) = self.open(0, Transport::OldTls).await?;
         endpoints.old_tls = Some(old);
         listeners.push(listener);
+        endpoints.renewals = Some(Renewals { authority, names, shown });
         Ok(())
     }
 }

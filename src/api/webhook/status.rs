@@ -9,6 +9,8 @@ use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::api::message::{FiringAlert, Undelivered};
+
 /// What the operator knows of the webhook in Cognigy.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
@@ -48,7 +50,7 @@ pub struct CognigyWebhookStatus {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 10))]
     pub drift: Vec<Drift>,
-    /// The change that fails at present.
+    /// The change that fails at present, and what is still to be told of this and earlier ones.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failure: Option<Failure>,
     /// Idempotency key of a registration that Cognigy holds and that is not this resource's (reason AlreadyExists).
@@ -98,30 +100,47 @@ pub struct AppliedPolicy {
 pub struct Health {
     /// Passing or Failing.
     pub result: HealthResult,
+    /// Since when an active webhook has been failing: its first failed check of failureThreshold or more in a row. Absent
+    /// again with the first check that passes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failing_since: Option<Time>,
     /// HTTP status of the answer; absent where there was none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub http_status: Option<i32>,
-    /// Duration of the check in milliseconds.
+    /// Duration of the check in milliseconds; of periodic checks that pass, a moving average.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub latency_ms: Option<i64>,
-    /// Failed checks in a row.
+    /// Failed checks in a row when this was written.
     #[serde(default)]
     pub consecutive_failures: i32,
-    /// When the callback was checked.
+    /// When the callback was checked; of periodic checks, the last one that had something new to tell.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_checked_at: Option<Time>,
     /// The trace_id that the check sent, to find it in the callback's logs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trace_id: Option<String>,
-    /// Negotiated version of TLS.
+    /// Version of TLS that was last negotiated.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tls_version: Option<String>,
-    /// When the callback's certificate expires.
+    /// When the certificate that the callback last showed expires.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub certificate_expires_at: Option<Time>,
+    /// The last event CertificateExpiring, so that none is repeated.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_certificate_warning: Option<CertificateWarning>,
     /// What went wrong.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
+}
+
+/// What was told of a certificate that expires soon.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct CertificateWarning {
+    /// When the certificate in question expires.
+    pub expires_at: Time,
+    /// How many days before that the warning was due: 21, 7 or 1.
+    pub days: i32,
 }
 
 /// Result of a health check.
@@ -181,9 +200,19 @@ pub struct Failure {
     /// What the last try failed with.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_error: Option<String>,
+    /// When the attempts were used up: from then on it is tried at each resync, without further messages.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub exhausted_at: Option<Time>,
     /// The dead letter of this change, once the attempts are used up.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dead_letter: Option<DeadLetter>,
+    /// The alert that was told and is not over: it outlives its change, until the webhook works.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub alert: Option<FiringAlert>,
+    /// Alerts and dead letters that their sinks have not accepted yet, the oldest first; those of earlier changes too.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 20))]
+    pub undelivered: Vec<Undelivered>,
 }
 
 /// A message to the dead-letter sink.
@@ -195,4 +224,16 @@ pub struct DeadLetter {
     /// Whether the sink has accepted it.
     #[serde(default)]
     pub delivered: bool,
+    /// When it was made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub time: Option<Time>,
+    /// The id that it names: Cognigy's, or the name where there is no id yet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub webhook_id: Option<String>,
+    /// The tries that it names.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub attempts: Option<i32>,
+    /// The final error that it names.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
 }

@@ -1,29 +1,33 @@
 //! Tenants: a connection is made, probed once, kept for the webhooks, and told.
 
+mod alerts;
 pub mod observe;
 mod status;
 
 use std::{
+    collections::BTreeSet,
     sync::Arc,
     time::{Duration, Instant},
 };
 
 use kube::{Api, ResourceExt as _, runtime::controller::Action};
 
-use self::status::Verdict;
+use self::{alerts::Seen, status::Verdict};
 use super::{
     backoff,
     context::Context,
-    error::Failure,
+    error::{Failure, undelivered},
+    office,
     pass::PassError,
     sessions::{Connection, State},
     status::is_ready,
     tell,
 };
 use crate::{
-    api::{CognigyTenant, FINALIZER, ObjectKey, Reason},
+    api::{CognigyTenant, FINALIZER, FORCE_ORPHAN_ANNOTATION, ObjectKey, Reason, tenant::TenantAlerts},
     cluster::{self, audit::Fact, metadata},
     cognigy::{CallObserver as _, Caller, CircuitState, ErrorKind, Lane, Place, Route, Session, Surface, Urgency},
+    outbox::settle,
 };
 
 /// Refused credentials are tried again this often, however many webhooks wait.
@@ -37,6 +41,9 @@ pub async fn reconcile(tenant: Arc<CognigyTenant>, context: Arc<Context>, place:
     let api: Api<CognigyTenant> = Api::namespaced(context.client.clone(), &key.namespace);
     let Some(tenant) = context.fresh(&api, tenant).await? else { return Ok(Action::await_change()) };
     if tenant.metadata.deletion_timestamp.is_some() && context.index.webhooks_of_tenant(&key).is_empty() {
+        if !last_words(&tenant, &context, &api).await? {
+            return Ok(Action::await_change());
+        }
         context.sessions.forget(&key);
         metadata::remove_finalizer(&api, &*tenant, FINALIZER).await?;
         return Ok(Action::await_change());
@@ -48,7 +55,8 @@ pub async fn reconcile(tenant: Arc<CognigyTenant>, context: Arc<Context>, place:
     }
     let connection = connect(&tenant, &key, &context, &api, place).await?;
     let verdict = status::verdict(&tenant, &connection);
-    let retry = next_pass(&tenant, &connection);
+    let (alerts, over) = alerts_now(&tenant, &connection, &verdict, &context);
+    let retry = next_pass(&tenant, &connection).min(over.unwrap_or(Duration::MAX));
     let new_spec = tenant.status.as_ref().and_then(|status| status.observed_generation) != tenant.metadata.generation;
     if context.sessions.put(&key, connection.clone()) || new_spec {
         // Listed only now: a webhook that came while the connection was made found nothing and waits for this.
@@ -62,8 +70,8 @@ pub async fn reconcile(tenant: Arc<CognigyTenant>, context: Arc<Context>, place:
     if let Some(session) = &connection.session {
         context.metrics.circuit(&key.to_string(), session.circuit());
     }
-    write(&tenant, &connection, &verdict, &context, &api).await?;
-    Ok(retry)
+    write(&tenant, &connection, &verdict, alerts, &context, &api).await?;
+    Ok(Action::requeue(retry))
 }
 
 /// The connection as it is now: the one that is kept where nothing changed, otherwise a new one; probed where that is due.
@@ -117,7 +125,7 @@ async fn connect(
             };
             if tenant.status.as_ref().is_none_or(|status| status.conditions.is_empty()) {
                 let verdict = status::verdict(tenant, &connection);
-                write(tenant, &connection, &verdict, context, api).await?;
+                write(tenant, &connection, &verdict, None, context, api).await?;
             }
             connection
         }
@@ -190,25 +198,94 @@ async fn probe(connection: &mut Connection, caller: Caller, listed: bool) {
 }
 
 /// When the tenant is to be looked at again by itself.
-fn next_pass(tenant: &CognigyTenant, connection: &Connection) -> Action {
+fn next_pass(tenant: &CognigyTenant, connection: &Connection) -> Duration {
     let resync = Duration::from_secs(u64::try_from(tenant.spec.resync_period_seconds).unwrap_or(600));
     match (&connection.state, connection.next_probe) {
         (State::NotReady { .. }, Some(next)) => {
-            Action::requeue(next.saturating_duration_since(Instant::now()) + Duration::from_millis(50))
+            next.saturating_duration_since(Instant::now()) + Duration::from_millis(50)
         }
-        _ => Action::requeue(backoff::until_resync(
+        _ => backoff::until_resync(
             &tenant.uid().unwrap_or_default(),
             resync,
             std::time::SystemTime::now(),
             rand::random(),
-        )),
+        ),
     }
+}
+
+/// The tenant's alerts with what its sink has accepted meanwhile.
+fn kept_alerts(tenant: &CognigyTenant, context: &Context) -> TenantAlerts {
+    let mut alerts = tenant.status.as_ref().and_then(|status| status.alerts.clone()).unwrap_or_default();
+    settle(&mut alerts.undelivered, &context.outbox.courier.progress(&tenant.uid().unwrap_or_default()));
+    alerts
+}
+
+/// The tenant's alerts as of now, and how long until one may be over.
+fn alerts_now(
+    tenant: &CognigyTenant,
+    connection: &Connection,
+    verdict: &Verdict,
+    context: &Context,
+) -> (Option<TenantAlerts>, Option<Duration>) {
+    let mut alerts = kept_alerts(tenant, context);
+    let told = tenant.status.as_ref().map(|status| status.conditions.as_slice()).unwrap_or_default();
+    let now = jiff::Timestamp::now();
+    let (key, ready_for) = (ObjectKey::of(tenant), status::ready_for(told, verdict, now));
+    let webhooks = context.index.webhooks_of_tenant(&key);
+    let trouble = match &connection.state {
+        State::NotReady { reason, message } => Some((*reason, message.as_str())),
+        State::Ready => None,
+    };
+    let seen = Seen { trouble, ready_for, ..seen(tenant, &webhooks, context, now) };
+    let over = seen.update(&mut alerts);
+    if alerts.firing.iter().all(|alert| alert.reason != Reason::RateLimited.as_str()) {
+        context.figures.calm(&key, seen.quiet());
+    }
+    ((alerts != TenantAlerts::default()).then_some(alerts), over.map(|left| left + Duration::from_millis(50)))
+}
+
+fn seen<'a>(
+    tenant: &'a CognigyTenant,
+    webhooks: &'a BTreeSet<ObjectKey>,
+    context: &Context,
+    now: jiff::Timestamp,
+) -> Seen<'a> {
+    let key = ObjectKey::of(tenant);
+    Seen {
+        tenant,
+        trouble: None,
+        ready_for: None,
+        throttled: context.figures.throttled_for(&key),
+        running_for: context.figures.running_for(),
+        webhooks,
+        figures: office::figures(context, &key),
+        now,
+    }
+}
+
+/// Whether a tenant that nobody uses any more has told everything: its alerts are over, and that is delivered.
+async fn last_words(tenant: &CognigyTenant, context: &Context, api: &Api<CognigyTenant>) -> Result<bool, PassError> {
+    let now = jiff::Timestamp::now();
+    let mut alerts = kept_alerts(tenant, context);
+    seen(tenant, &BTreeSet::new(), context, now).end(&mut alerts);
+    let forced = tenant.annotations().get(FORCE_ORPHAN_ANNOTATION).is_some_and(|value| value == "true");
+    let Some(waiting) = undelivered(&alerts.undelivered).filter(|_| !forced) else { return Ok(true) };
+    let verdict = Verdict { reason: Reason::InUse, message: waiting.message() };
+    let status = status::leaving(tenant, alerts, &verdict, now);
+    let told = tenant.status.as_ref().map(|status| status.conditions.as_slice()).unwrap_or_default();
+    let event = waiting.disposition().event;
+    tell::verdict(context, Fact::new, tenant, told, (verdict.reason, event), &verdict.message);
+    if let Some(written) = cluster::status::write(api, tenant, &status, tenant.status.as_ref()).await?.applied() {
+        context.wrote(&written);
+    }
+    Ok(false)
 }
 
 async fn write(
     tenant: &CognigyTenant,
     connection: &Connection,
     verdict: &Verdict,
+    alerts: Option<TenantAlerts>,
     context: &Context,
     api: &Api<CognigyTenant>,
 ) -> Result<(), PassError> {
@@ -220,7 +297,7 @@ async fn write(
         .filter(|webhook| webhook.status.as_ref().is_some_and(|status| is_ready(&status.conditions)));
     let counts = (users.len(), ready.count());
     let figures = context.figures.of(&key);
-    let status = status::status(tenant, connection, verdict, (counts, figures), jiff::Timestamp::now());
+    let status = status::status(tenant, connection, verdict, (counts, figures), alerts, jiff::Timestamp::now());
     let success_rate = figures.map(|figures| figures.success_rate_percent);
     let before = tenant.status.as_ref();
     let told = before.map(|status| status.conditions.as_slice()).unwrap_or_default();

@@ -9,7 +9,7 @@ use url::{Host, Url};
 
 use crate::{
     api::{
-        CognigyTenant, ObjectKey,
+        CognigyTenant, ObjectKey, SinkKind,
         tenant::{AuthMethod, ClientAuthentication, Concurrency},
     },
     cluster::secret::Source,
@@ -88,6 +88,11 @@ pub async fn read(tenant: &CognigyTenant, context: &Context) -> Result<SessionCo
     let key = ObjectKey::of(tenant);
     let spec = &tenant.spec;
     let base_url = url("spec.baseUrl", &spec.base_url, context.settings.allow_insecure_http)?;
+    for kind in SinkKind::ALL {
+        if let Some(sink) = tenant.sink(kind) {
+            url(&format!("spec.sinks.{kind}.url"), &sink.url, context.settings.allow_insecure_http)?;
+        }
+    }
     let secret = async |name: &str| Source::secret(&context.client, &key.namespace, name).await;
     let method = spec.auth.method().ok_or_else(|| {
         Failure::InvalidSpec("spec.auth must have exactly one of oauth2, apiKey and bearerToken".into())
@@ -146,15 +151,16 @@ pub async fn read(tenant: &CognigyTenant, context: &Context) -> Result<SessionCo
 
 /// The tenant's CA bundle (PEM); also for callback health checks.
 pub async fn ca_bundle(tenant: &CognigyTenant, context: &Context) -> Result<Option<SecretString>, Failure> {
+    bundle(tenant, &context.client).await
+}
+
+/// The same where there is no context.
+pub async fn bundle(tenant: &CognigyTenant, client: &kube::Client) -> Result<Option<SecretString>, Failure> {
     let Some(bundle) = &tenant.spec.ca_bundle else { return Ok(None) };
     let namespace = ObjectKey::of(tenant).namespace;
     let (source, key) = match (&bundle.config_map_ref, &bundle.secret_ref) {
-        (Some(reference), None) => {
-            (Source::config_map(&context.client, &namespace, &reference.name).await?, &reference.key)
-        }
-        (None, Some(reference)) => {
-            (Source::secret(&context.client, &namespace, &reference.name).await?, &reference.key)
-        }
+        (Some(reference), None) => (Source::config_map(client, &namespace, &reference.name).await?, &reference.key),
+        (None, Some(reference)) => (Source::secret(client, &namespace, &reference.name).await?, &reference.key),
         _ => {
             let message = "spec.caBundle must have exactly one of configMapRef and secretRef";
             return Err(Failure::InvalidSpec(message.into()));
@@ -170,8 +176,10 @@ fn positive(value: i32) -> u32 {
 
 /// A URL that credentials may be sent to: https (http only where the operator allows it), and never link-local or
 /// metadata addresses (resources.md, `CognigyTenant`).
-fn url(field: &str, text: &str, allow_http: bool) -> Result<Url, Failure> {
-    let invalid = |why: String| Failure::InvalidSpec(format!("{field} {text} cannot be used: {why}"));
+pub fn url(field: &str, text: &str, allow_http: bool) -> Result<Url, Failure> {
+    // A query may hold a token.
+    let shown = text.split('?').next().unwrap_or_default();
+    let invalid = |why: String| Failure::InvalidSpec(format!("{field} {shown} cannot be used: {why}"));
     let url = Url::parse(text).map_err(|error| invalid(format!("{error}; give an absolute https URL")))?;
     match url.scheme() {
         "https" => {}

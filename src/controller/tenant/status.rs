@@ -1,12 +1,14 @@
 //! What a tenant's status says.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
 use crate::{
     api::{
         CognigyTenant, CognigyTenantStatus, Conditions, EventReason, Reason, Status,
-        tenant::{ApiFigures, AuthMethod, Circuit, WebhookCounts},
+        tenant::{ApiFigures, AuthMethod, Circuit, TenantAlerts, WebhookCounts},
     },
     cognigy::{CircuitState, ErrorKind},
     controller::{
@@ -64,29 +66,31 @@ pub fn verdict(tenant: &CognigyTenant, connection: &Connection) -> Verdict {
         return Verdict { reason: Reason::InUse, message };
     }
     match &connection.state {
-        State::Ready => Verdict {
-            reason: Reason::Connected,
-            message: format!("Connected to {}{}", tenant.spec.base_url, not_yet_honoured(tenant)),
-        },
+        State::Ready => {
+            Verdict { reason: Reason::Connected, message: format!("Connected to {}", tenant.spec.base_url) }
+        }
         State::NotReady { reason, message } => Verdict { reason: *reason, message: message.clone() },
     }
 }
 
-/// A field that is accepted and not yet honoured says so, instead of being ignored silently.
-fn not_yet_honoured(tenant: &CognigyTenant) -> String {
-    let Some(sinks) = &tenant.spec.sinks else { return String::new() };
-    let fields: Vec<&str> = [
-        ("spec.sinks.monitoring", sinks.monitoring.is_some()),
-        ("spec.sinks.alerts", sinks.alerts.is_some()),
-        ("spec.sinks.deadLetter", sinks.dead_letter.is_some()),
-    ]
-    .into_iter()
-    .filter_map(|(field, given)| given.then_some(field))
-    .collect();
-    if fields.is_empty() {
-        String::new()
-    } else {
-        format!("; accepted but not honoured by this version: {}", fields.join(", "))
+/// How long the tenant has been ready, where the verdict says that it is.
+pub fn ready_for(told: &[Condition], verdict: &Verdict, now: Timestamp) -> Option<Duration> {
+    verdict.reason.verdict().ready.then(|| match ready(told).filter(|ready| ready.status == Status::True.as_str()) {
+        // A clock that was set back must not keep an alert alive for as long.
+        Some(ready) => now.duration_since(ready.last_transition_time.0).try_into().unwrap_or(Duration::MAX),
+        None => Duration::ZERO,
+    })
+}
+
+/// The status of a tenant that waits for nothing but the delivery of its last alerts.
+pub fn leaving(tenant: &CognigyTenant, alerts: TenantAlerts, verdict: &Verdict, now: Timestamp) -> CognigyTenantStatus {
+    let status = tenant.status.clone().unwrap_or_default();
+    let generation = tenant.metadata.generation.unwrap_or_default();
+    CognigyTenantStatus {
+        observed_generation: Some(generation),
+        conditions: Conditions::new(verdict.reason, &verdict.message, generation).merge(&status.conditions, now),
+        alerts: Some(alerts),
+        ..status
     }
 }
 
@@ -97,6 +101,7 @@ pub fn status(
     connection: &Connection,
     verdict: &Verdict,
     ((total, ready), figures): ((usize, usize), Option<CallFigures>),
+    alerts: Option<TenantAlerts>,
     now: Timestamp,
 ) -> CognigyTenantStatus {
     let generation = tenant.metadata.generation.unwrap_or_default();
@@ -120,6 +125,7 @@ pub fn status(
             CircuitState::Open => Circuit::Open,
             CircuitState::HalfOpen => Circuit::HalfOpen,
         }),
+        alerts,
     };
     if let Some(figures) = figures
         && (tenant.status.as_ref() != Some(&status) || figures.is_news_to(&status.api.unwrap_or_default()))

@@ -136,6 +136,7 @@ impl Book {
             lost,
             target,
             health,
+            outage: false,
             older: older
                 .map(|kept| Older { version: kept.version.into(), active: kept.state.map(State::is_active) })
                 .collect(),

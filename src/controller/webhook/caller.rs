@@ -19,15 +19,17 @@ pub fn of(
     urgency: Urgency,
     place: Place,
 ) -> Caller {
-    let (then, context, session) = (webhook.clone(), context.clone(), session.clone());
-    let (key, tenant) = (ObjectKey::of(&**webhook), webhook.tenant_key());
-    let lane = Lane { namespace: key.namespace.clone() };
-    let wanted = move || {
-        !context.stop.is_cancelled()
-            && context.sessions.offers(&tenant, &session)
-            && context.webhooks.get(&key).is_some_and(|now| asks_the_same(&now, &then))
-    };
+    let (asks, context, session) = (still_asks(webhook, context), context.clone(), session.clone());
+    let tenant = webhook.tenant_key();
+    let lane = Lane { namespace: webhook.namespace().unwrap_or_default() };
+    let wanted = move || context.sessions.offers(&tenant, &session) && asks();
     Caller { lane, urgency, place, wanted: Arc::new(wanted) }
+}
+
+/// Whether the operator goes on and the object still asks for what it asked for when its pass began.
+pub fn still_asks(webhook: &Arc<CognigyWebhook>, context: &Arc<Context>) -> impl Fn() -> bool + Send + Sync + use<> {
+    let (then, context, key) = (webhook.clone(), context.clone(), ObjectKey::of(&**webhook));
+    move || !context.stop.is_cancelled() && context.webhooks.get(&key).is_some_and(|now| asks_the_same(&now, &then))
 }
 
 /// Whether the object as it is watched now asks for what it asked for when the pass began; the watch may lag behind.

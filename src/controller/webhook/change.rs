@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use kube::runtime::controller::Action;
 use sha2::{Digest as _, Sha256};
 
-use super::{ground::Ground, status::conditions};
+use super::{ground::Ground, health, status::conditions};
 use crate::{
     api::{CognigyWebhook, Reason, webhook},
     controller::status::{has_reason, is_ready},
@@ -32,10 +32,11 @@ pub fn name(webhook: &CognigyWebhook, ground: Ground<'_>) -> String {
 }
 
 /// Whether the last pass went well and nothing that it was made from has changed since: what differs outside is drift.
+/// An outage of the callback changes nothing of that.
 pub fn settled(webhook: &CognigyWebhook, ground: Ground<'_>) -> bool {
     let Some(status) = &webhook.status else { return false };
     status.observed_generation == webhook.metadata.generation
-        && is_ready(&status.conditions)
+        && (is_ready(&status.conditions) || health::in_outage(webhook))
         && (webhook.spec.is_existing() || status.version == Some(webhook.spec.version()))
         && status.secret_versions == *ground.secret_versions
         && status.retry_policy.as_ref() == ground.policy

@@ -2,22 +2,25 @@
 
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use kube::{Api, ResourceExt as _, runtime::controller::Action};
 
 use super::{
     apply::Pass,
     book::Book,
     caller,
+    letters::{self, Letters},
     observe::{self, Line},
     registration,
     report::Report,
     world::{Farewell, Health, Target},
 };
 use crate::{
-    api::{CognigyWebhook, EventReason, FINALIZER, FORCE_ORPHAN_ANNOTATION, webhook::Mode},
+    api::{CognigyWebhook, CognigyWebhookStatus, EventReason, FINALIZER, FORCE_ORPHAN_ANNOTATION, webhook::Mode},
     cluster::{audit::Fact, metadata},
     cognigy::{Place, Urgency},
-    controller::{context::Context, error::Failure, pass::PassError},
+    controller::{context::Context, error::Failure, office, pass::PassError},
+    outbox::message::Resolution,
 };
 
 /// One pass over a webhook that is being deleted. Nothing is created on the way.
@@ -39,7 +42,11 @@ pub async fn reconcile(
     let nothing_outside = matches!(world.target, Target::Missing { .. }) && world.older.is_empty() && !world.ours;
     let forced = webhook.annotations().get(FORCE_ORPHAN_ANNOTATION).is_some_and(|value| value == "true");
     if forced || nothing_outside || farewell == Farewell::Orphan {
-        if !nothing_outside {
+        let mut status = webhook.status.clone().unwrap_or_default();
+        if let Some(failure) = last_words(webhook, context, &mut status).filter(|_| !forced) {
+            return report.failure(failure, Some(status)).await;
+        }
+        if !nothing_outside && (forced || !webhook.spec.is_existing()) {
             let why = match webhook.spec.mode {
                 _ if forced => "annotation cognigy.io/force-orphan",
                 Mode::Observe => "mode Observe",
@@ -69,6 +76,20 @@ pub async fn reconcile(
     match left {
         Ok(()) => Ok(Action::await_change()),
         Err(Failure::Kubernetes(error)) => Err(error.into()),
+        Err(failure @ Failure::Undelivered { .. }) => report.failure(failure, Some(pass.book.status.clone())).await,
         Err(failure) => report.failure(blocked(failure), Some(pass.book.status.clone())).await,
     }
+}
+
+/// What a webhook that has nothing else to do still has to tell: its alert is over. `Some` until all of it is delivered.
+pub(super) fn last_words(
+    webhook: &CognigyWebhook,
+    context: &Context,
+    status: &mut CognigyWebhookStatus,
+) -> Option<Failure> {
+    let key = webhook.tenant_key();
+    let tenant = context.tenants.get(&key);
+    let letters = Letters::of(webhook, tenant.as_deref(), office::figures(context, &key), Timestamp::now());
+    letters.over(status, Resolution::Deleted);
+    letters::pending(status)
 }

@@ -44,23 +44,34 @@ pub enum Way {
     Closed(Failure),
 }
 
-/// Whether there is anything to do now, and whether the tenant can be called. `waiting` is what else may have to be
-/// waited for, where no full pass was asked for.
+/// What is known of a webhook before Cognigy is asked.
+#[derive(Default)]
+pub struct Standing {
+    /// Nothing changed since the last pass that went well.
+    pub settled: bool,
+    /// Something is to be done although nothing changed.
+    pub owed: bool,
+    /// What else may have to be waited for, where no full pass was asked for.
+    pub waiting: Option<Action>,
+}
+
+/// Whether there is anything to do now, and whether the tenant can be called.
 pub fn way(
     webhook: &Arc<CognigyWebhook>,
     context: &Arc<Context>,
     ground: Ground<'_>,
-    (settled, waiting): (bool, Option<Action>),
+    Standing { settled, owed, waiting }: Standing,
     place: Place,
 ) -> Way {
     if !requested(webhook)
+        && !owed
         && let Some(wait) = rest(webhook, context, ground, settled).or(waiting)
     {
         return Way::Rest(wait);
     }
     match observe::line(ground.tenant_key, context) {
         Line::Open(session) => {
-            let urgency = if is_resync(webhook, settled) { Urgency::Resync } else { Urgency::Change };
+            let urgency = if is_resync(webhook, settled) && !owed { Urgency::Resync } else { Urgency::Change };
             Way::Open(session.on_behalf_of(caller::of(webhook, context, &session, urgency, place)))
         }
         // It is asked for again as soon as the tenant is ready; what is Ready and has nothing pending stays untouched.

@@ -15,13 +15,17 @@ pub mod existing;
 mod farewell;
 mod ground;
 mod health;
+mod letters;
 mod observe;
 pub mod plan;
 mod policy;
 mod registration;
 mod report;
+mod settle;
 mod status;
 pub mod world;
+
+pub use self::health::Course;
 
 use std::{
     sync::Arc,
@@ -33,10 +37,11 @@ use kube::{Api, ResourceExt as _, runtime::controller::Action};
 use self::{
     apply::{Ended, Pass},
     book::Book,
-    ground::Way,
+    ground::{Standing, Way},
+    health::Turn,
     observe::Wish,
     report::Report,
-    world::Health,
+    world::{Health, World},
 };
 use super::{
     context::Context,
@@ -52,6 +57,7 @@ use crate::{
 pub async fn reconcile(webhook: Arc<CognigyWebhook>, context: Arc<Context>, place: Place) -> Result<Action, PassError> {
     let api: Api<CognigyWebhook> = Api::namespaced(context.client.clone(), &webhook.namespace().unwrap_or_default());
     let Some(webhook) = context.fresh(&api, webhook).await? else { return Ok(Action::await_change()) };
+    let Some(webhook) = settle::note(webhook, &context, &api).await? else { return Ok(Action::await_change()) };
     let report = Report::new(&context, &api, &webhook);
     if webhook.metadata.deletion_timestamp.is_some() {
         return farewell::reconcile(&webhook, &context, report, place).await;
@@ -67,14 +73,25 @@ pub async fn reconcile(webhook: Arc<CognigyWebhook>, context: Arc<Context>, plac
         Err(failure) => return report.failure(failure, None).await,
     };
     let settled = change::settled(&webhook, wish.ground());
-    let waiting = failing(&webhook, &context, &wish);
-    let session = match ground::way(&webhook, &context, wish.ground(), (settled, waiting), place) {
+    let passes = match health::turn(&webhook, &context, &wish, (settled, ground::requested(&webhook)), &place).await {
+        Ok(Turn::Quiet) => None,
+        Ok(Turn::Tell(draft)) => return report.checked(*draft).await,
+        Ok(Turn::Activate(draft)) => Some(*draft),
+        Err(failure) => return report.failure(failure, None).await,
+    };
+    // The pass goes on with what the check said, which is told together with its end.
+    let (webhook, settled, passing) = match passes {
+        None => (webhook.clone(), settled, false),
+        Some(status) => (Arc::new(CognigyWebhook { status: Some(status), ..(*webhook).clone() }), false, true),
+    };
+    let waiting = if settled || passing { None } else { failing(&webhook, &context, &wish) };
+    let standing = Standing { settled, owed: health::owes_deactivation(&webhook), waiting };
+    let session = match ground::way(&webhook, &context, wish.ground(), standing, place) {
         Way::Open(session) => session,
         Way::Rest(wait) => return Ok(wait),
-        Way::Closed(failure) => return report.failure(failure, None).await,
+        Way::Closed(failure) => return report.failure(failure, webhook.status.clone()).await,
     };
-    let version = webhook.spec.version();
-    let (pass, ended) = run(&webhook, &context, &wish, session, (version, settled)).await;
+    let (pass, ended) = run(&webhook, &context, &wish, session, (settled, passing)).await;
     let report = report.after(&pass.left(), wish.ground());
     match ended {
         Ok(Ended::Done(outcome)) => report.done(outcome, pass.left()).await,
@@ -92,12 +109,19 @@ async fn run<'a>(
     context: &'a Context,
     wish: &'a Wish,
     session: crate::cognigy::Session,
-    (version, settled): (i32, bool),
+    (settled, passing): (bool, bool),
 ) -> (Pass<'a>, Result<Ended, Failure>) {
+    let version = webhook.spec.version();
     let memo = context.memos.get(&webhook.uid().unwrap_or_default());
-    let (health, unhealthy) = health::known(memo.checks.as_ref(), &health::subject(webhook, wish));
     let mut book = Book::open(webhook.status.as_ref(), version);
-    let world = book.world(webhook, version, health);
+    let outage = health::go_on_with_outage(webhook, &mut book.status);
+    let (health, unhealthy) = match health::known(memo.checks.as_ref(), &health::subject(webhook, wish)) {
+        _ if passing => (Health::Passing, None),
+        // Its checks are made on their own schedule, not by the plan.
+        _ if settled && outage => (Health::Failing, None),
+        known => known,
+    };
+    let world = World { outage, ..book.world(webhook, version, health) };
     let recorded = webhook.status.as_ref().and_then(|status: &CognigyWebhookStatus| status.etag.as_deref());
     book.tag = memo.tag.or_else(|| recorded.and_then(crate::cognigy::ETag::from_header));
     let mut pass = Pass::new(context, webhook.clone(), session, Some(wish), version, (world, book));

@@ -16,7 +16,7 @@ use crate::{
     api::{
         CognigyTenant, CognigyWebhook, ObjectKey, REGISTRATION_ANNOTATION, RetryPolicy,
         tenant::NamespacesFrom,
-        webhook::{AdoptionPolicy, AppliedPolicy, DeletionPolicy, Mode},
+        webhook::{AdoptionPolicy, AppliedPolicy, DeletionPolicy, Mode, OnFailure},
     },
     cluster::secret::{SecretError, SourceKind, SourceRef},
     cognigy::Session,
@@ -153,6 +153,7 @@ pub async fn wish(webhook: &CognigyWebhook, context: &Context) -> Result<Wish, F
         enabled: spec.enabled(),
         policy: policy.is_some(),
         check: spec.health_check().enabled,
+        deactivate: spec.health_check().on_failure == OnFailure::Deactivate,
         adoption: match spec.adoption_policy {
             AdoptionPolicy::IfIdentical => Adoption::IfIdentical,
             AdoptionPolicy::Always => Adoption::Always,

@@ -7,6 +7,7 @@
 //! - the claim (finalizer and idempotency key) precedes the first POST (resources.md, *Crash safety*);
 //! - register inactive → retry policy → health check → activate (cognigy-api.md §2);
 //! - one more version goes live beside one other at most;
+//! - what is live is switched off because of its health only after an outage was told, and only where that is wished;
 //! - an older version is deactivated only after the new one is active, and deleted only after it was deactivated.
 
 use super::world::{Adoption, Desired, Fact, Farewell, Health, Known, Older, Target, World};
@@ -81,6 +82,8 @@ pub enum Outcome {
     Active,
     /// It is registered and, as wished, inactive.
     Disabled,
+    /// Cognigy is as wished while the callback is out: what is left is to wait for a passing check.
+    Failing,
     /// `mode: Observe` and no difference.
     Observing,
     /// `mode: Observe` and a difference, or nothing registered.
@@ -171,10 +174,18 @@ fn bring_up(desired: &Desired, world: &World, known: Known) -> Next {
             Health::Passing => Next::Do(go_live(world, known)),
             _ if !desired.check => Next::Do(go_live(world, known)),
             Health::Unknown => Next::Do(Step::CheckHealth),
+            Health::Failing if world.outage && !stale => Next::Done(Outcome::Failing),
             Health::Failing => Next::Wait(Why::HealthCheckFailed),
         };
     }
-    tidy(desired, world).unwrap_or(Next::Done(Outcome::Active))
+    let out = desired.check && world.outage && world.health != Health::Passing;
+    if out && desired.deactivate {
+        return Next::Do(match world.health {
+            Health::Failing => Step::Put { active: false },
+            _ => Step::CheckHealth,
+        });
+    }
+    tidy(desired, world).unwrap_or(Next::Done(if out { Outcome::Failing } else { Outcome::Active }))
 }
 
 /// Activation. Roll-outs that were left half done may have more than one other version active: all but the one that served
@@ -253,7 +264,10 @@ pub fn assume(desired: &Desired, world: &World, step: Step) -> World {
                 });
             }
         }
-        Step::CheckHealth => after.health = Health::Passing,
+        Step::CheckHealth => {
+            after.health = Health::Passing;
+            after.outage = false;
+        }
         // The worse case.
         Step::ReadOlder(version) => after.set_older(version, true),
         Step::Deactivate(version) => {

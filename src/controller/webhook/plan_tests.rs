@@ -25,13 +25,15 @@ fn world() -> impl Strategy<Value = World> {
     let health = prop_oneof![Just(Health::Unknown), Just(Health::Passing), Just(Health::Failing)];
     let older = prop::collection::btree_map(10i64..20, any::<Option<bool>>(), 0..4);
     let lost = prop::option::of(30i64..40);
-    (any::<bool>(), any::<bool>(), lost, target(), health, older, any::<bool>()).prop_map(
-        |(claimed, ours, lost, target, health, older, undeletable)| World {
+    let flags = (any::<bool>(), any::<bool>(), any::<bool>(), any::<bool>());
+    (flags, lost, target(), health, older).prop_map(
+        |((claimed, ours, outage, undeletable), lost, target, health, older)| World {
             claimed,
             ours,
             lost,
             target,
             health,
+            outage,
             older: older.into_iter().rev().map(|(version, active)| Older { version, active }).collect(),
             undeletable,
         },
@@ -40,17 +42,17 @@ fn world() -> impl Strategy<Value = World> {
 
 fn desired() -> impl Strategy<Value = Desired> {
     let adoption = prop_oneof![Just(Adoption::IfIdentical), Just(Adoption::Always), Just(Adoption::Never)];
-    (any::<bool>(), any::<bool>(), any::<bool>(), adoption, 0usize..3, any::<bool>()).prop_map(
-        |(enabled, policy, check, adoption, keep, observe)| Desired {
-            version: 1,
-            enabled,
-            policy,
-            check,
-            adoption,
-            keep,
-            observe,
-        },
-    )
+    let flags = (any::<bool>(), any::<bool>(), any::<bool>(), any::<bool>(), any::<bool>());
+    (flags, adoption, 0usize..3).prop_map(|((enabled, policy, check, deactivate, observe), adoption, keep)| Desired {
+        version: 1,
+        enabled,
+        policy,
+        check,
+        deactivate,
+        adoption,
+        keep,
+        observe,
+    })
 }
 
 /// The worlds before each step, the last world, and how it ended.
@@ -118,7 +120,8 @@ proptest! {
 
     #[test]
     fn once_one_was_active_there_is_never_an_instant_with_none(desired in desired(), world in world()) {
-        let desired = Desired { enabled: true, ..desired };
+        // `deactivate` asks for just that; see below.
+        let desired = Desired { enabled: true, deactivate: false, ..desired };
         let mut world = world;
         if !world.any_active() {
             world.older.insert(0, Older { version: 50, active: Some(true) });
@@ -128,6 +131,38 @@ proptest! {
             prop_assert!(before.any_active(), "none active before {:?}", step);
         }
         prop_assert!(end.any_active());
+    }
+
+    #[test]
+    fn a_webhook_that_is_as_wished_is_switched_off_only_in_an_outage_and_only_where_that_is_wished(
+        desired in desired(),
+        world in world(),
+        outage in any::<bool>(),
+    ) {
+        let desired = Desired { enabled: true, ..desired };
+        let target = Target::Known(Known {
+            seen: true, active: true, registration: Fact::Same, policy: Fact::Same, tagged: true,
+        });
+        let world = World { claimed: true, lost: None, target, outage, ..world };
+        let (steps, end, outcome) = walk(&desired, world.clone(), |world| next(&desired, world))?;
+        let off = steps.iter().any(|(_, step)| *step == Step::Put { active: false });
+        let wished = desired.check && desired.deactivate && outage && world.health == Health::Failing && !desired.observe;
+        prop_assert_eq!(off, wished);
+        prop_assert_eq!(end.known().map(|known| known.active), Some(!wished));
+        if wished {
+            prop_assert_eq!(outcome, Next::Done(Outcome::Failing));
+        }
+    }
+
+    #[test]
+    fn a_check_never_touches_a_version_that_is_kept(desired in desired(), world in world()) {
+        let desired = Desired { enabled: true, deactivate: true, check: true, observe: false, ..desired };
+        let target = Target::Known(Known {
+            seen: true, active: true, registration: Fact::Same, policy: Fact::Same, tagged: true,
+        });
+        let world = World { claimed: true, lost: None, target, outage: true, health: Health::Failing, ..world };
+        let (_, end, _) = walk(&desired, world.clone(), |world| next(&desired, world))?;
+        prop_assert_eq!(end.older, world.older);
     }
 
     #[test]
@@ -203,6 +238,7 @@ fn fresh() -> (Desired, World) {
         enabled: true,
         policy: true,
         check: true,
+        deactivate: false,
         adoption: Adoption::IfIdentical,
         keep: 1,
         observe: false,
@@ -213,6 +249,7 @@ fn fresh() -> (Desired, World) {
         lost: None,
         target: Target::Missing { searched: false },
         health: Health::Unknown,
+        outage: false,
         older: Vec::new(),
         undeletable: false,
     };
@@ -273,6 +310,38 @@ fn an_active_webhook_with_a_changed_url_is_checked_before_the_change_is_written(
         tagged: true,
     });
     assert_eq!(steps(&desired, world), [Step::CheckHealth, Step::Put { active: true }]);
+}
+
+/// An active webhook as wished whose callback is out.
+fn outage(deactivate: bool, health: Health) -> (Desired, World) {
+    let (desired, world) = fresh();
+    let target =
+        Target::Known(Known { seen: true, active: true, registration: Fact::Same, policy: Fact::Same, tagged: true });
+    (Desired { deactivate, ..desired }, World { claimed: true, target, health, outage: true, ..world })
+}
+
+#[test]
+fn an_outage_that_is_only_reported_leaves_the_webhook_active() {
+    for health in [Health::Unknown, Health::Failing] {
+        let (desired, world) = outage(false, health);
+        assert_eq!(next(&desired, &world), Next::Done(Outcome::Failing));
+    }
+}
+
+#[test]
+fn an_outage_switches_the_webhook_off_and_the_first_passing_check_switches_it_on_again() {
+    let (desired, world) = outage(true, Health::Failing);
+    let (steps, off, end) = walk(&desired, world, |world| next(&desired, world)).expect("the plan ends");
+    assert_eq!(steps.iter().map(|(_, step)| *step).collect::<Vec<_>>(), [Step::Put { active: false }]);
+    assert_eq!(end, Next::Done(Outcome::Failing));
+    let passes = World { health: Health::Passing, outage: false, ..off };
+    assert_eq!(next(&desired, &passes), Next::Do(Step::Put { active: true }));
+}
+
+#[test]
+fn a_changed_wish_is_checked_before_an_outage_switches_the_webhook_off() {
+    let (desired, world) = outage(true, Health::Unknown);
+    assert_eq!(steps(&desired, world), [Step::CheckHealth]);
 }
 
 #[test]

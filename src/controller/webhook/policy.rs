@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use crate::{
-    api::webhook::AppliedPolicy,
-    cognigy::{ETag, ErrorKind, IntervalPolicy, Session, Webhook},
-    controller::{backoff, error::Failure},
+    api::{CognigyWebhook, webhook::AppliedPolicy},
+    cognigy::{Answer, ETag, Error, ErrorKind, IntervalPolicy, Session, Webhook, WebhookId},
+    controller::{backoff, context::Context, error::Failure, office},
+    outbox::message::Monitoring,
 };
 
 /// How often a policy write that met somebody else's change is decided again within one pass (cognigy-api.md §4).
@@ -22,6 +23,7 @@ pub enum Written {
 /// Writes `wanted` into the webhook that was `read`. `conflicts` counts those of this pass; the one that is too many is a
 /// failure.
 pub async fn write(
+    told: (&Context, &CognigyWebhook),
     session: &Session,
     read: &Webhook,
     policy: &AppliedPolicy,
@@ -31,7 +33,9 @@ pub async fn write(
     let id = read.id();
     let shown = |tag: Option<&ETag>| tag.map_or_else(|| "unknown".to_owned(), ToString::to_string);
     let precondition = session.precondition(read)?;
-    match session.put_webhook(id, &read.with_policy(wanted), &precondition).await {
+    let written = session.put_webhook(id, &read.with_policy(wanted), &precondition).await;
+    monitor(told, id, (wanted.max_retries, "exponential"), &written);
+    match written {
         Ok(answer) => {
             let note = format!(
                 "retry policy {} (generation {}: {} retries after {:?} ms) written to {id}; entity tag {} → {}",
@@ -55,6 +59,24 @@ pub async fn write(
         }
         Err(error) => Err(error.into()),
     }
+}
+
+/// Tells the tenant's monitoring of a policy write that was sent (cognigy-api.md §6).
+pub fn monitor<T>(
+    (context, webhook): (&Context, &CognigyWebhook),
+    id: &WebhookId,
+    (max_retries, backoff_type): (u32, &'static str),
+    written: &Result<Answer<T>, Error>,
+) {
+    let (success, latency) = match written {
+        Ok(answer) => (true, answer.latency),
+        Err(error) if error.was_sent() => (false, error.latency),
+        Err(_) => return,
+    };
+    let name = webhook.registered_name();
+    let webhook_id = id.to_string();
+    let message = Monitoring::PolicyWritten { webhook_id, name, latency, success, max_retries, backoff_type };
+    office::monitor(context, webhook, &message);
 }
 
 /// Gives whoever is at it time to finish, and the place at work to others meanwhile.

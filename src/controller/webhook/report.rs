@@ -13,25 +13,29 @@ use super::{
     apply::Pass,
     change, compare,
     ground::Ground,
+    letters::{self, Letters},
     observe,
     plan::Outcome,
     status::{self, Verdict},
 };
 use crate::{
     api::{
-        CognigyTenant, CognigyWebhook, CognigyWebhookStatus, EventReason, RECONCILE_REQUESTED_ANNOTATION, Reason,
+        CognigyTenant, CognigyWebhook, CognigyWebhookStatus, EventReason, FINALIZER, RECONCILE_REQUESTED_ANNOTATION,
+        Reason, condition,
         webhook::{Drift, Failure as FailureStatus, Mode},
     },
-    cluster::{self, audit::Fact},
+    cluster::{self, audit::Fact, metadata},
     cognigy::{ETag, Session},
     controller::{
         backoff,
         context::Context,
         error::{Class, Disposition, Failure},
+        office,
         pass::PassError,
-        status::{has_reason, is_ready},
+        status::is_ready,
         tell, tenant,
     },
+    outbox::message::Resolution,
     retry::Jitter,
 };
 
@@ -68,6 +72,26 @@ pub struct Report<'a> {
     change: Option<String>,
     /// What a full pass was made with; a request for one is then handled.
     session: Option<Session>,
+    /// What was measured is worth a write.
+    measured: bool,
+}
+
+/// A fact about a webhook of which the status tells this.
+pub fn fact(
+    context: &Context,
+    webhook: &CognigyWebhook,
+    status: Option<&CognigyWebhookStatus>,
+    reason: EventReason,
+    note: String,
+) -> Fact {
+    Fact {
+        webhook_id: status.and_then(|status| status.webhook_id.clone()),
+        webhook_name: Some(webhook.registered_name()),
+        version: (!webhook.spec.is_existing()).then(|| webhook.spec.version().into()),
+        status: status.and_then(|status| status.state).map(|state| format!("{state:?}")),
+        success_rate: context.figures.success_rate(&webhook.tenant_key()),
+        ..Fact::new(reason, webhook.object_ref(&()), note)
+    }
 }
 
 /// How long until the next comparison with the outside.
@@ -79,7 +103,7 @@ pub fn until_resync(webhook: &CognigyWebhook, tenant: Option<&CognigyTenant>) ->
 impl<'a> Report<'a> {
     /// A report on a webhook.
     pub fn new(context: &'a Context, api: &'a Api<CognigyWebhook>, webhook: &'a Arc<CognigyWebhook>) -> Self {
-        Self { context, api, webhook, latest: webhook.clone(), change: None, session: None }
+        Self { context, api, webhook, latest: webhook.clone(), change: None, session: None, measured: false }
     }
 
     /// The same report after a pass that reached Cognigy.
@@ -111,14 +135,16 @@ impl<'a> Report<'a> {
     }
 
     fn fact_of(&self, status: Option<&CognigyWebhookStatus>, reason: EventReason, note: String) -> Fact {
-        Fact {
-            webhook_id: status.and_then(|status| status.webhook_id.clone()),
-            webhook_name: Some(self.webhook.registered_name()),
-            version: (!self.webhook.spec.is_existing()).then(|| self.webhook.spec.version().into()),
-            status: status.and_then(|status| status.state).map(|state| format!("{state:?}")),
-            success_rate: self.context.figures.success_rate(&self.webhook.tenant_key()),
-            ..Fact::new(reason, self.webhook.object_ref(&()), note)
-        }
+        fact(self.context, self.webhook, status, reason, note)
+    }
+
+    /// A periodic check that has something to tell. What it leads to is the next pass's, which follows at once.
+    pub async fn checked(mut self, draft: CognigyWebhookStatus) -> Result<Action, PassError> {
+        self.measured = true;
+        let outcome = if status::is_failing(&draft) { Outcome::Failing } else { Outcome::Active };
+        let verdict = verdict(self.webhook, outcome, &draft);
+        self.write(draft, verdict, false).await?;
+        Ok(Action::requeue(Duration::ZERO))
     }
 
     /// A verdict that needs no pass.
@@ -131,7 +157,7 @@ impl<'a> Report<'a> {
     /// A pass after which nothing is left to do.
     pub async fn done(self, outcome: Outcome, left: Left) -> Result<Action, PassError> {
         let Left { status: mut draft, drift, tag, .. } = left;
-        let failed = draft.failure.take();
+        self.over(&mut draft);
         let observing = self.webhook.spec.mode == Mode::Observe;
         draft.etag = tag.as_ref().map(ToString::to_string);
         if !observing && !drift.is_empty() {
@@ -140,10 +166,6 @@ impl<'a> Report<'a> {
             self.context.trail.record(self.fact_of(Some(&draft), EventReason::DriftCorrected, note));
         }
         draft.drift = if observing { compare::for_status(drift) } else { Vec::new() };
-        if failed.is_some() && has_reason(status::conditions(self.webhook.status.as_ref()), Reason::RetriesExhausted) {
-            let note = "the change that had used up its attempts went through".to_owned();
-            self.context.trail.record(self.fact_of(Some(&draft), EventReason::Recovered, note));
-        }
         let verdict = verdict(self.webhook, outcome, &draft);
         let (context, webhook) = (self.context, self.webhook);
         let became_ready = verdict.reason.verdict().ready && first_ready(webhook);
@@ -167,7 +189,7 @@ impl<'a> Report<'a> {
     /// A pass that waits for a passing health check: it costs no attempt and never stalls.
     pub async fn unhealthy(self, pass: &Pass<'_>) -> Result<Action, PassError> {
         let mut draft = pass.book.status.clone();
-        draft.failure = None;
+        self.over(&mut draft);
         draft.etag = pass.book.tag.as_ref().map(ToString::to_string);
         let failure = Failure::HealthCheckFailed(pass.unhealthy.clone().unwrap_or_default());
         let verdict = Verdict { reason: failure.disposition().reason, message: failure.message() };
@@ -231,6 +253,26 @@ impl<'a> Report<'a> {
         }
     }
 
+    /// What failed works: that is told where the attempts were used up, and nothing that is still to be delivered is lost.
+    fn over(&self, draft: &mut CognigyWebhookStatus) {
+        let exhausted = draft.failure.as_ref().is_some_and(|one| one.exhausted_at.is_some() || one.alert.is_some());
+        if exhausted {
+            let note = "the change that had used up its attempts went through".to_owned();
+            self.context.trail.record(self.fact_of(Some(draft), EventReason::Recovered, note));
+        }
+        let tenant = self.context.tenants.get(&self.webhook.tenant_key());
+        self.letters(tenant.as_deref()).over(draft, Resolution::Recovered);
+    }
+
+    /// What the webhook may have to tell the tenant's sinks.
+    pub fn letters<'t>(&self, tenant: Option<&'t CognigyTenant>) -> Letters<'t>
+    where
+        'a: 't,
+    {
+        let figures = office::figures(self.context, &self.webhook.tenant_key());
+        Letters::of(self.webhook, tenant, figures, Timestamp::now())
+    }
+
     /// What a failure means for the attempts, and when the next try is.
     fn next_try(
         &self,
@@ -244,22 +286,36 @@ impl<'a> Report<'a> {
         match disposition.class {
             Class::Passing => {
                 let schedule = observe::schedule(self.webhook, self.context);
-                let before = self.change.as_deref().and_then(|change| change::failure(self.webhook, change));
-                let mut failure = before.unwrap_or_default();
+                let mut failure = self.failed_before(draft);
+                let given_up = failure.exhausted_at.is_some();
                 // What is tried at a resync after the attempts are used up is no further attempt, and no news.
-                let made = u32::try_from(failure.attempts).unwrap_or_default();
-                let tries = (made + 1).min(schedule.max_retries + 1);
-                failure.attempts = i32::try_from(tries).unwrap_or(i32::MAX);
-                let exhausted = tries > schedule.max_retries;
-                let wait = if exhausted { resync } else { schedule.delay_before(tries, Jitter::new(rand::random())) };
+                failure.attempts += i32::from(!given_up);
+                let tries = u32::try_from(failure.attempts).unwrap_or(u32::MAX);
                 let now = Timestamp::now();
                 failure.change.clone_from(&self.change);
                 failure.since = failure.since.or(Some(Time(now)));
-                failure.next_attempt_at = now.checked_add(wait).ok().map(Time);
                 failure.last_error = Some(message.clone());
-                draft.failure = Some(failure);
                 // A deletion waits on: nobody has to change anything for it to go through.
-                let verdict = if exhausted && disposition.reason != Reason::DeletionBlocked {
+                let leaving = disposition.reason == Reason::DeletionBlocked;
+                let exhausted = given_up
+                    || (tries > schedule.max_retries && !leaving && {
+                        let error = condition::clean(&message);
+                        let told = (disposition.reason.as_str(), error.as_str());
+                        let letters = self.letters(tenant.as_deref());
+                        letters.exhausted(&mut failure, draft.webhook_id.as_deref(), told)
+                    });
+                if exhausted && !given_up {
+                    self.context.metrics.retries_exhausted(&self.webhook.tenant_key().to_string());
+                }
+                let wait = if exhausted || (leaving && tries > schedule.max_retries) {
+                    resync
+                } else {
+                    schedule.delay_before(tries.min(schedule.max_retries), Jitter::new(rand::random()))
+                };
+                failure.next_attempt_at = now.checked_add(wait).ok().map(Time);
+                let tries = failure.attempts;
+                draft.failure = Some(failure);
+                let verdict = if exhausted {
                     let message = format!("given up after {tries} tries, tried again at each resync: {message}");
                     Verdict { reason: Reason::RetriesExhausted, message }
                 } else {
@@ -270,17 +326,18 @@ impl<'a> Report<'a> {
             Class::User | Class::Refused => {
                 let now = Timestamp::now();
                 let next = (disposition.class == Class::User).then(|| now.checked_add(resync).ok()).flatten();
-                draft.failure = self.change.as_ref().map(|change| {
-                    let before = change::failure(self.webhook, change);
-                    FailureStatus {
+                let before = self.failed_before(draft);
+                draft.failure = match &self.change {
+                    Some(change) => Some(FailureStatus {
                         change: Some(change.clone()),
                         attempts: 1,
-                        since: before.and_then(|before| before.since).or(Some(Time(now))),
+                        since: before.since.clone().or(Some(Time(now))),
                         next_attempt_at: next.map(Time),
                         last_error: Some(message),
-                        ..FailureStatus::default()
-                    }
-                });
+                        ..before
+                    }),
+                    None => letters::carried(Some(before)),
+                };
                 (verdict, Action::requeue(resync))
             }
             Class::Tenant | Class::Waiting | Class::Kubernetes | Class::Abandoned => {
@@ -291,6 +348,13 @@ impl<'a> Report<'a> {
                 (verdict, Action::requeue(wait.max(SOON)))
             }
         }
+    }
+
+    /// What is known of the failure of this very change, and what is carried on from earlier ones.
+    fn failed_before(&self, draft: &CognigyWebhookStatus) -> FailureStatus {
+        let failure = draft.failure.clone();
+        let same = failure.as_ref().is_some_and(|failure| failure.change.is_some() && failure.change == self.change);
+        if same { failure } else { letters::carried(failure) }.unwrap_or_default()
     }
 
     /// Tells the verdict: the event that it means, the metrics, and the status where it says something new.
@@ -319,13 +383,31 @@ impl<'a> Report<'a> {
             );
         }
         let status = status::complete(self.webhook, draft, &verdict, now);
-        let written = self.latest.status.as_ref();
+        let written = self.latest.status.as_ref().filter(|_| !self.measured);
         if let Some(status) = status::worth_writing(status, written, synced, now)
-            && let Some(written) = cluster::status::write(self.api, &*self.latest, &status, None).await?.applied()
+            && let Some(written) =
+                cluster::status::write(self.api, &*self.held(&status).await?, &status, None).await?.applied()
         {
             self.context.wrote(&written);
         }
         Ok(())
+    }
+}
+
+impl Report<'_> {
+    /// The object as of its last write; held by the finalizer where it has something to tell, since its status is the only
+    /// place where that is kept.
+    async fn held(&self, status: &CognigyWebhookStatus) -> Result<Arc<CognigyWebhook>, PassError> {
+        if !letters::holds(status) || self.latest.metadata.deletion_timestamp.is_some() {
+            return Ok(self.latest.clone());
+        }
+        Ok(match metadata::add_finalizer(self.api, &*self.latest, FINALIZER).await? {
+            Some(written) => {
+                self.context.wrote(&written);
+                Arc::new(written)
+            }
+            None => self.latest.clone(),
+        })
     }
 }
 
@@ -354,6 +436,7 @@ fn verdict(webhook: &CognigyWebhook, outcome: Outcome, draft: &CognigyWebhookSta
             (Reason::Active, format!("{id} has retry policy {policy}; nothing else of it is managed"))
         }
         Outcome::Active => (Reason::Active, format!("{name} version {version} is active as {id}")),
+        Outcome::Failing => (Reason::HealthCheckFailed, status::outage(webhook, draft)),
         Outcome::Disabled => (
             Reason::Disabled,
             format!("{name} version {version} is registered as {id} and, as spec.enabled says, inactive"),

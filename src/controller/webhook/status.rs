@@ -5,7 +5,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 
 use crate::api::{
     CognigyWebhook, CognigyWebhookStatus, Conditions, FactReason, Reason, Status,
-    webhook::{Health, HealthResult},
+    webhook::{Health, HealthResult, Mode, OnFailure, State},
 };
 
 /// The Ready reason and its sentence.
@@ -25,6 +25,9 @@ pub fn complete(
     now: Timestamp,
 ) -> CognigyWebhookStatus {
     let generation = webhook.metadata.generation.unwrap_or_default();
+    if unchecked(webhook).is_some() {
+        draft.health = None;
+    }
     let old = webhook.status.as_ref().map(|status| status.conditions.as_slice()).unwrap_or_default();
     let conditions = facts(webhook, &draft, verdict, Conditions::new(verdict.reason, &verdict.message, generation));
     draft.conditions = conditions.merge(old, now);
@@ -66,15 +69,22 @@ fn facts(
     }
 }
 
-fn health(webhook: &CognigyWebhook, health: Option<&Health>, conditions: Conditions) -> Conditions {
+/// Why the callback of a webhook is never checked.
+fn unchecked(webhook: &CognigyWebhook) -> Option<(FactReason, &'static str)> {
     if webhook.spec.is_existing() {
-        let message = "only the retry policy is managed (spec.existing): the callback is not checked";
-        return conditions.healthy(Status::Unknown, FactReason::NotChecked, message);
+        Some((FactReason::NotChecked, "only the retry policy is managed (spec.existing)"))
+    } else if !webhook.spec.health_check().enabled {
+        Some((FactReason::CheckDisabled, "spec.healthCheck.disabled is true"))
+    } else if webhook.spec.mode == Mode::Observe {
+        Some((FactReason::NotChecked, "nothing is done (mode Observe)"))
+    } else {
+        None
     }
-    let settings = webhook.spec.health_check();
-    if !settings.enabled {
-        let message = "spec.healthCheck.disabled is true: the callback is not checked";
-        return conditions.healthy(Status::Unknown, FactReason::CheckDisabled, message);
+}
+
+fn health(webhook: &CognigyWebhook, health: Option<&Health>, conditions: Conditions) -> Conditions {
+    if let Some((reason, why)) = unchecked(webhook) {
+        return conditions.healthy(Status::Unknown, reason, format!("{why}: the callback is not checked"));
     }
     match health {
         None => conditions.healthy(Status::Unknown, FactReason::NotChecked, "the callback was not checked yet"),
@@ -83,15 +93,33 @@ fn health(webhook: &CognigyWebhook, health: Option<&Health>, conditions: Conditi
         }
         Some(Health { result: HealthResult::Passing, http_status, .. }) => {
             let status = http_status.map(|status| format!(" with HTTP {status}")).unwrap_or_default();
-            let later = if settings.period_seconds > 0 {
-                "; checks after activation (spec.healthCheck.periodSeconds, failureThreshold, onFailure) are accepted but not made by this version"
+            let message = if webhook.spec.is_watched() {
+                let period = webhook.spec.health_check().period_seconds;
+                format!("the callback passes its health checks{status}, every {period} s")
             } else {
-                ""
+                format!("the callback passed its last health check{status}; it is checked before it is activated only")
             };
-            let message = format!("the callback passed its check before activation{status}{later}");
             conditions.healthy(true, FactReason::CheckPassed, message)
         }
     }
+}
+
+/// Whether the last check that was told failed.
+pub fn is_failing(status: &CognigyWebhookStatus) -> bool {
+    status.health.as_ref().is_some_and(|health| health.result == HealthResult::Failing)
+}
+
+/// The sentence on an outage: what fails, and what that means for deliveries.
+pub fn outage(webhook: &CognigyWebhook, draft: &CognigyWebhookStatus) -> String {
+    let settings = webhook.spec.health_check();
+    let cause = draft.health.as_ref().and_then(|health| health.message.as_deref()).unwrap_or("the check fails");
+    let active = draft.state.is_some_and(State::is_active);
+    let state = match (active, settings.on_failure) {
+        (true, OnFailure::Report) => "it stays active",
+        (true, OnFailure::Deactivate) => "it is to be deactivated",
+        (false, _) => "it is inactive until a check passes",
+    };
+    format!("{cause}; {state}, and is checked every {} s", settings.period_seconds)
 }
 
 /// The status to write, where it says something new: what only tells when and how fast is not worth a write
@@ -145,6 +173,7 @@ mod tests {
     fn passing(latency_ms: i64) -> Health {
         Health {
             result: HealthResult::Passing,
+            failing_since: None,
             http_status: Some(200),
             latency_ms: Some(latency_ms),
             consecutive_failures: 0,
@@ -152,6 +181,7 @@ mod tests {
             trace_id: Some(latency_ms.to_string()),
             tls_version: None,
             certificate_expires_at: None,
+            last_certificate_warning: None,
             message: None,
         }
     }

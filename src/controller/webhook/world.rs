@@ -14,6 +14,8 @@ pub struct Desired {
     pub policy: bool,
     /// Whether a passing health check is required before anything goes live.
     pub check: bool,
+    /// Whether what is live and fails is switched off until it passes (`spec.healthCheck.onFailure`).
+    pub deactivate: bool,
     /// What to do with a registration that exists already.
     pub adoption: Adoption,
     /// How many deactivated older versions are kept.
@@ -46,6 +48,7 @@ pub enum Farewell {
 
 /// The state that a pass found, and that its steps change.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[allow(clippy::struct_excessive_bools, reason = "each is one independent fact")]
 pub struct World {
     /// The object carries the finalizer and this version's idempotency key.
     pub claimed: bool,
@@ -58,6 +61,8 @@ pub struct World {
     pub target: Target,
     /// What the last health check of what is about to go live said.
     pub health: Health,
+    /// The desired version failed `failureThreshold` checks in a row while it was live, and none has passed since.
+    pub outage: bool,
     /// Other versions that this resource registered, newest first.
     pub older: Vec<Older>,
     /// The installation refuses DELETE (405 or 501): what should go is deactivated and left there.

@@ -105,6 +105,15 @@ impl World {
         }
     }
 
+    /// Ends the operator as a crash would: nothing is finished, nothing is written any more.
+    pub async fn kill_operator(&self) {
+        let running = self.operator.lock().unwrap().take();
+        if let Some(Running { done, .. }) = running {
+            done.abort();
+            let _ = done.await;
+        }
+    }
+
     /// What `/metrics` (or another path) answers.
     pub async fn http(&self, path: &str) -> (u16, String) {
         let http = self.operator.lock().unwrap().as_ref().map(|running| running.http).unwrap();

@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use cognigy_simulator::{Certificate, Options, TlsOptions, TlsVersions};
 use url::Url;
 
@@ -48,6 +50,15 @@ async fn each_bad_certificate_fails_for_its_own_reason() {
         assert_eq!(meets(&client, client.sim.callback_url_with(kind, "a")).await, Ok(400), "{kind:?}");
     }
     assert_eq!(client.sim.callback("a").requests().len(), 2);
+}
+
+#[tokio::test]
+async fn a_certificate_can_be_renewed_while_its_listener_runs() {
+    let client = started().await;
+    let url = client.sim.callback_url_with(Certificate::Expired, "a");
+    assert!(meets(&client, url.clone()).await.unwrap_err().contains("expired"));
+    client.sim.renew_certificate(Certificate::Expired, Duration::from_hours(24)).unwrap();
+    assert_eq!(meets(&client, url).await, Ok(400));
 }
 
 #[tokio::test]

@@ -14,6 +14,7 @@ use kube::{Api, Resource as _};
 
 use super::{
     book::Book,
+    farewell,
     observe::Wish,
     plan::{self, Next, Outcome, Step, Why},
     registration,
@@ -154,6 +155,9 @@ impl<'a> Pass<'a> {
             Step::Deactivate(version) => self.deactivate(version).await,
             Step::Delete(version) => self.delete(version).await,
             Step::Release => {
+                if let Some(failure) = farewell::last_words(&self.object, self.context, &mut self.book.status) {
+                    return Err(failure);
+                }
                 metadata::remove_finalizer(&self.api, &*self.object, FINALIZER).await?;
                 self.world.claimed = false;
                 Ok(())

@@ -12,8 +12,10 @@ use crate::{
     cognigy::{ErrorKind, Outcome as Posted, Status, Webhook},
     controller::{
         error::Failure,
+        office,
         webhook::world::{Fact as Compared, Known, Older, Target},
     },
+    outbox::message::Monitoring,
 };
 
 impl Pass<'_> {
@@ -102,6 +104,8 @@ impl Pass<'_> {
                 replaced.version
             );
             self.tell(EventReason::VersionDeprecated, note, None);
+            let message = Monitoring::Deprecated { name: name.clone(), old_version: replaced.version };
+            office::monitor(self.context, &self.object, &message);
         }
         let id = self.id()?;
         self.progress(&format!("registered as {id}")).await

@@ -23,18 +23,26 @@ impl Pass<'_> {
             return Ok(());
         };
         let Some(wished) = &wish.policy else { return Ok(()) };
-        let (note, latency, tag) =
-            match policy::write(&self.session, &read, &wished.of, &wanted, &mut self.conflicts).await? {
-                Written::Done(note, latency, tag) => (note, latency, tag),
-                Written::Conflict(note, latency) => {
-                    self.tell(EventReason::Conflict, note, Some(latency));
-                    if let Some(known) = self.world.known_mut() {
-                        known.policy = Compared::Unread;
-                        known.tagged = false;
-                    }
-                    return Ok(());
+        let (note, latency, tag) = match policy::write(
+            (self.context, &self.object),
+            &self.session,
+            &read,
+            &wished.of,
+            &wanted,
+            &mut self.conflicts,
+        )
+        .await?
+        {
+            Written::Done(note, latency, tag) => (note, latency, tag),
+            Written::Conflict(note, latency) => {
+                self.tell(EventReason::Conflict, note, Some(latency));
+                if let Some(known) = self.world.known_mut() {
+                    known.policy = Compared::Unread;
+                    known.tagged = false;
                 }
-            };
+                return Ok(());
+            }
+        };
         self.book.tag = tag;
         self.book.webhook = None;
         self.note_policy();
@@ -49,10 +57,15 @@ impl Pass<'_> {
     pub(super) async fn check_health(&mut self) -> Result<(), Failure> {
         let Some(wish) = self.wish else { return Ok(()) };
         let wished = self.wished(Status::Inactive).await?;
-        let check = Box::pin(health::check(self.context, &self.object, wish, &wished, &mut self.book.status.health));
+        // A changed registration is another place: what is said of it says nothing of an outage.
+        let same = self.world.known().is_some_and(|known| known.registration == Compared::Same);
+        let out = self.book.status.health.as_ref().and_then(|health| health.failing_since.clone());
+        let draft = (&mut self.book.status, out.filter(|_| same));
+        let check = Box::pin(health::check(self.context, &self.object, wish, &wished, draft));
         match self.session.meanwhile(check).await? {
             Checked { passing: true, note, latency, .. } => {
                 self.world.health = Health::Passing;
+                self.world.outage = false;
                 self.tell(EventReason::HealthCheckPassed, note, Some(latency));
             }
             Checked { passing: false, note, latency, news } => {
@@ -89,9 +102,13 @@ impl Pass<'_> {
         if before.registration == Compared::Differs && !self.settled {
             self.tell(EventReason::Updated, format!("{id} now has the registration of the spec"), Some(answer.latency));
         }
-        if before.active != active && !self.settled {
-            let (reason, word) =
-                if active { (EventReason::Activated, "active") } else { (EventReason::Deactivated, "inactive") };
+        let out = self.world.outage && !active;
+        if before.active != active && (!self.settled || out) {
+            let (reason, word) = match (active, out) {
+                (true, _) => (EventReason::Activated, "active"),
+                (false, false) => (EventReason::Deactivated, "inactive"),
+                (false, true) => (EventReason::Deactivated, "inactive until its callback passes a health check again"),
+            };
             let note = format!("{id} ({} version {}) is {word}", wished.name, wished.version);
             self.tell(reason, note, Some(answer.latency));
         }

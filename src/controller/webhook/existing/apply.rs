@@ -150,7 +150,15 @@ impl<'a> Pass<'a> {
             self.found = Found::Unread;
             return Ok(());
         };
-        let written = policy::write(&self.session, &read, &self.wish.policy, wanted, &mut self.conflicts).await;
+        let written = policy::write(
+            (self.context, self.object),
+            &self.session,
+            &read,
+            &self.wish.policy,
+            wanted,
+            &mut self.conflicts,
+        )
+        .await;
         match written {
             Ok(Written::Done(note, latency, tag)) => {
                 self.tag = tag;

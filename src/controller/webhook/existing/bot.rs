@@ -17,8 +17,8 @@ use super::{
 use crate::{
     api::{EventReason, Reason, webhook::Drift},
     cognigy::{
-        BotId, BotWebhookRef, ErrorKind, Freshness, Held, IdempotencyKey, Listed, ListedBotWebhook, WebhookId,
-        WindowPolicy,
+        BackoffStrategy, BotId, BotWebhookRef, ErrorKind, Freshness, Held, IdempotencyKey, Listed, ListedBotWebhook,
+        WebhookId, WindowPolicy,
     },
     controller::{
         error::{Failure, NotFound},
@@ -119,7 +119,15 @@ impl Pass<'_> {
             return Ok(());
         };
         let key = self.key(bot, &id, policy)?;
-        match self.session.write_bot_policy(bot, &id, policy, &key).await {
+        let written = self.session.write_bot_policy(bot, &id, policy, &key).await;
+        if !matches!(&written, Ok(answer) if !answer.value) {
+            let backoff = match policy.backoff_strategy {
+                BackoffStrategy::Exponential => "exponential",
+                BackoffStrategy::Linear => "linear",
+            };
+            policy::monitor((self.context, self.object), &id, (policy.max_attempts, backoff), &written);
+        }
+        match written {
             Ok(answer) => {
                 self.spend_key();
                 if !answer.value && self.conflicts < CONFLICTS {

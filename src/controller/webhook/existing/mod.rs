@@ -16,7 +16,7 @@ use kube::{ResourceExt as _, runtime::controller::Action};
 use self::apply::Pass;
 use super::{
     change,
-    ground::{self, Way},
+    ground::{self, Standing, Way},
     report::Report,
 };
 use crate::{
@@ -37,7 +37,8 @@ pub async fn reconcile(
         Err(failure) => return report.failure(failure, None).await,
     };
     let settled = change::settled(webhook, wish.ground());
-    let session = match ground::way(webhook, context, wish.ground(), (settled, None), place) {
+    let session = match ground::way(webhook, context, wish.ground(), Standing { settled, ..Standing::default() }, place)
+    {
         Way::Open(session) => session,
         Way::Rest(wait) => return Ok(wait),
         Way::Closed(failure) => return report.failure(failure, None).await,

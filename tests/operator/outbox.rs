@@ -1,0 +1,567 @@
+//! Alerts, dead letters and monitoring messages, as the user's own systems receive them (docs/outbox.md).
+
+use cognigy_operator::api::{CognigyTenant, CognigyWebhook, FORCE_ORPHAN_ANNOTATION, webhook::Failure};
+use cognigy_simulator::{Answer, Fault, Options, Route, SinkMessage, State};
+use serde_json::{Value, json};
+
+use crate::{
+    conflict::FORGIVING,
+    harness::{World, condition, message, told, true_conditions, world},
+};
+
+/// A calm tenant with all three sinks, and two policies: one that is used up at once, one that is not.
+async fn tenant(world: &World, name: &str, change: Value) {
+    let mut spec = json!({
+        "resyncPeriodSeconds": 5,
+        "circuitBreaker": {"failureThreshold": 100},
+        "sinks": {
+            "monitoring": {"url": world.https_sink_url("monitoring")},
+            "alerts": {"url": world.https_sink_url("alerts")},
+            "deadLetter": {"url": world.https_sink_url("letters")},
+        },
+    });
+    spec.as_object_mut().unwrap().extend(change.as_object().unwrap().clone());
+    world.tenant(name, spec).await;
+    world.policy("quick", json!({"intervalsMs": [50, 100]})).await;
+    world.policy("forgiving", json!({"intervalsMs": FORGIVING})).await;
+}
+
+fn quick() -> Value {
+    json!({"retryPolicyRef": {"name": "quick"}})
+}
+
+/// A webhook whose attempts are used up: its registration meets a server in trouble.
+async fn exhausted(world: &World, name: &str) -> CognigyWebhook {
+    world.fault(Fault::on(Route::CreateIntegration).status(503));
+    world.webhook(name, quick()).await;
+    world.until_reason(name, "RetriesExhausted").await
+}
+
+fn failure(webhook: &CognigyWebhook) -> Failure {
+    webhook.status.clone().unwrap().failure.unwrap()
+}
+
+fn undelivered(webhook: &CognigyWebhook) -> Vec<String> {
+    let failure = webhook.status.as_ref().and_then(|status| status.failure.as_ref());
+    failure.into_iter().flat_map(|failure| &failure.undelivered).map(|message| message.id.clone()).collect()
+}
+
+fn delivered(state: &State, sink: &str) -> usize {
+    state.sink_messages(sink).iter().filter(|message| message.is_delivered()).count()
+}
+
+/// Waits until a sink has accepted so many messages, and returns them.
+async fn accepted(world: &World, sink: &str, count: usize) -> Vec<SinkMessage> {
+    world.until_sim("messages at a sink", |state| delivered(state, sink) >= count).await;
+    let messages: Vec<_> = world.sink(sink).messages().into_iter().filter(SinkMessage::is_delivered).collect();
+    for message in &messages {
+        assert_eq!(message.violations, Vec::<String>::new());
+    }
+    messages
+}
+
+fn ids(messages: &[SinkMessage]) -> Vec<&str> {
+    messages.iter().map(|message| message.header("ce-id").unwrap()).collect()
+}
+
+fn states(messages: &[SinkMessage]) -> Vec<&str> {
+    messages.iter().map(|message| message.header("ce-alertstate").unwrap()).collect()
+}
+
+/// Waits until nothing of a webhook's is still to be delivered.
+async fn until_told(world: &World, name: &str) -> CognigyWebhook {
+    world.until(name, |webhook: &CognigyWebhook| undelivered(webhook).is_empty()).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn used_up_attempts_are_one_alert_and_one_dead_letter_until_it_works_again() {
+    world(Options::default(), async |world| {
+        tenant(world, "production", json!({})).await;
+        let webhook = exhausted(world, "orders").await;
+        let told = failure(&webhook);
+        let (letter, alert) = (told.dead_letter.clone().unwrap(), told.alert.clone().unwrap());
+        assert_eq!((told.attempts, told.exhausted_at.is_some()), (3, true));
+
+        let letters = accepted(world, "letters", 1).await;
+        let error = told.last_error.unwrap();
+        assert_eq!(letters[0].body, json!({"webhook_id": "orders", "max_attempts_reached": 3, "final_error": error}));
+        assert_eq!(ids(&letters), [letter.id.as_str()]);
+        let source = format!("/apis/cognigy.io/v1alpha1/namespaces/{}/cognigywebhooks/orders", world.namespace);
+        assert_eq!(letters[0].header("ce-source"), Some(source.as_str()));
+        assert_eq!(letters[0].header("ce-time"), Some(letter.time.unwrap().0.to_string().as_str()));
+
+        let alerts = accepted(world, "alerts", 1).await;
+        let body = &alerts[0].body;
+        let mut keys: Vec<_> = body.as_object().unwrap().keys().collect();
+        keys.sort();
+        assert_eq!(keys, ["avg_latency_ms", "error_details", "event", "success_rate", "timestamp", "webhook_id"]);
+        assert_eq!((&body["event"], &body["webhook_id"]), (&json!("webhook_retry_exhausted"), &json!("orders")));
+        assert_eq!(body["timestamp"], json!(alert.since.0.to_string()));
+        assert!(body["success_rate"].is_number() && body["avg_latency_ms"].is_number(), "{body}");
+        let details = &body["error_details"];
+        assert_eq!((&details["attempts"], &details["reason"]), (&json!(3), &json!("ServerError")));
+        assert_eq!(details["message"], json!(error));
+        assert_eq!((ids(&alerts), states(&alerts)), (vec![alert.id.as_str()], vec!["firing"]));
+
+        let webhook = until_told(world, "orders").await;
+        assert!(failure(&webhook).dead_letter.unwrap().delivered);
+        world.until_event("orders", "DeadLetterDelivered").await;
+        // Tries at a resync are no news.
+        let tried = world.count(Route::CreateIntegration);
+        world.until_sim("two more tries", |state| state.count(Route::CreateIntegration) > tried + 1).await;
+        assert_eq!((world.sink("letters").messages().len(), world.sink("alerts").messages().len()), (1, 1));
+        assert_eq!(world.metric("cognigy_operator_retries_exhausted_total{").await, 1.0);
+        assert_eq!(world.metric("cognigy_operator_outbox_pending{").await, 0.0);
+
+        world.clear_faults();
+        world.until_reason("orders", "Active").await;
+        let alerts = accepted(world, "alerts", 2).await;
+        let resolved = &alerts[1];
+        assert_eq!(states(&alerts), ["firing", "resolved"]);
+        assert_eq!(resolved.header("ce-fingerprint"), alerts[0].header("ce-fingerprint"));
+        assert_ne!(resolved.header("ce-id"), Some(alert.id.as_str()));
+        assert_eq!(resolved.body["event"], json!("webhook_retry_resolved"));
+        assert_eq!(resolved.body["error_details"]["alert_id"], json!(alert.id));
+        assert_eq!(until_told(world, "orders").await.status.unwrap().failure, None);
+        world.until_event("orders", "Recovered").await;
+        assert_eq!((world.sink("letters").messages().len(), world.sink("alerts").messages().len()), (1, 2));
+        let outcome = "cognigy_operator_outbox_deliveries_total{outcome=\"delivered\",sink=";
+        assert_eq!(world.metric(&format!("{outcome}\"alerts\"")).await, 2.0);
+        assert_eq!(world.metric(&format!("{outcome}\"deadLetter\"")).await, 1.0);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sink_that_is_down_gets_every_message_once_it_is_up_under_the_id_of_the_status() {
+    world(Options::default(), async |world| {
+        tenant(world, "production", json!({})).await;
+        world.sink("letters").answer(Answer::status(503));
+        world.sink("alerts").answer(Answer::lose_connection());
+        let letter = failure(&exhausted(world, "orders").await).dead_letter.unwrap();
+        let failed = |webhook: &CognigyWebhook| {
+            let failure = webhook.status.as_ref().and_then(|status| status.failure.clone()).unwrap_or_default();
+            failure.undelivered.len() == 2 && failure.undelivered.iter().all(|message| message.last_error.is_some())
+        };
+        let webhook = world.until("orders", failed).await;
+        let waiting = undelivered(&webhook);
+        assert!(waiting.contains(&letter.id));
+        assert!(world.until_event("orders", "DeadLetterFailed").await.contains("503"));
+        assert_eq!(world.metric("cognigy_operator_outbox_pending{sink=\"deadLetter\"}").await, 1.0);
+
+        // A restart changes neither the messages nor what was told of them.
+        world.stop_operator().await;
+        let tries = world.sink("letters").messages().len();
+        world.start_operator().await;
+        world.until_sim("another try", |state| state.sink_messages("letters").len() > tries + 1).await;
+        assert_eq!(undelivered(&world.get("orders").await), waiting);
+        assert_eq!(world.event_count("orders", "DeadLetterFailed").await, 1);
+
+        world.sink("letters").answer(Answer::ok());
+        world.sink("alerts").answer(Answer::ok());
+        let webhook = until_told(world, "orders").await;
+        assert!(failure(&webhook).dead_letter.unwrap().delivered);
+        world.until_event("orders", "DeadLetterDelivered").await;
+        assert_eq!(ids(&accepted(world, "letters", 1).await), [letter.id.as_str()]);
+        assert_eq!(accepted(world, "alerts", 1).await.len(), 1);
+        let bodies: Vec<_> = world.sink("letters").messages().into_iter().map(|message| message.body).collect();
+        assert!(bodies.windows(2).all(|two| two[0] == two[1]), "{bodies:?}");
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_operator_that_dies_before_it_knows_of_a_delivery_sends_the_same_message_again() {
+    world(Options::default(), async |world| {
+        tenant(world, "production", json!({})).await;
+        world.sink("letters").answer(Answer::hang());
+        let letter = failure(&exhausted(world, "orders").await).dead_letter.unwrap();
+        world.until("orders", |webhook: &CognigyWebhook| undelivered(webhook) == [letter.id.as_str()]).await;
+        world.until_sim("the letter", |state| !state.sink_messages("letters").is_empty()).await;
+        world.kill_operator().await;
+        world.sink("letters").answer(Answer::ok());
+        world.start_operator().await;
+        accepted(world, "letters", 1).await;
+        let messages = world.sink("letters").messages();
+        assert!(messages.len() > 1 && ids(&messages).iter().all(|id| *id == letter.id), "{messages:?}");
+        assert_eq!(messages[0].body, messages[1].body);
+        assert_eq!(messages[0].header("ce-time"), messages[1].header("ce-time"));
+        until_told(world, "orders").await;
+        assert_eq!(world.sink("alerts").messages().len(), 1, "what was delivered before is not sent again");
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_new_change_keeps_the_messages_of_the_one_before() {
+    world(Options::default(), async |world| {
+        tenant(world, "production", json!({})).await;
+        world.sink("letters").answer(Answer::status(500));
+        let first = failure(&exhausted(world, "orders").await).dead_letter.unwrap();
+        let mut change = quick();
+        change["headers"] = json!({"X-Stage": "live"});
+        world.webhook("orders", change).await;
+        let webhook = world.until_reason("orders", "RetriesExhausted").await;
+        let second = failure(&webhook).dead_letter.unwrap();
+        assert_ne!(first.id, second.id);
+        assert!(undelivered(&webhook).contains(&first.id) && undelivered(&webhook).contains(&second.id));
+        world.sink("letters").answer(Answer::ok());
+        assert_eq!(ids(&accepted(world, "letters", 2).await), [first.id.as_str(), second.id.as_str()]);
+        // Two changes were given up, one webhook works again.
+        world.clear_faults();
+        world.until_reason("orders", "Active").await;
+        let alerts = accepted(world, "alerts", 3).await;
+        assert_eq!(states(&alerts), ["firing", "firing", "resolved"]);
+        assert_eq!(alerts[2].body["error_details"]["alert_id"], json!(alerts[1].header("ce-id").unwrap()));
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_recovery_before_the_alert_is_delivered_tells_both_in_order() {
+    world(Options::default(), async |world| {
+        tenant(world, "production", json!({})).await;
+        world.sink("alerts").answer(Answer::status(429));
+        exhausted(world, "orders").await;
+        world.clear_faults();
+        let webhook = world.until_reason("orders", "Active").await;
+        assert!(condition(&webhook.status.as_ref().unwrap().conditions, "Stalled").is_none());
+        assert_eq!(failure(&webhook).undelivered.iter().filter(|message| message.alert_state.is_some()).count(), 2);
+        world.sink("alerts").answer(Answer::ok());
+        let alerts = accepted(world, "alerts", 2).await;
+        assert_eq!(states(&alerts), ["firing", "resolved"]);
+        assert_eq!(until_told(world, "orders").await.status.unwrap().failure, None);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_deleted_webhook_waits_until_its_messages_are_delivered() {
+    world(Options::default(), async |world| {
+        tenant(world, "production", json!({})).await;
+        world.sink("letters").answer(Answer::status(507));
+        exhausted(world, "orders").await;
+        world.delete::<CognigyWebhook>("orders").await;
+        let webhook = world.until_reason("orders", "DeletionBlocked").await;
+        assert_eq!(true_conditions(&webhook), ["Reconciling"]);
+        let note = world.until_event("orders", "DeletionBlocked").await;
+        for said in [message(&webhook), note] {
+            assert!(said.contains("deadLetter") && said.contains("507") && said.contains("force-orphan"), "{said}");
+        }
+        world.sink("letters").answer(Answer::ok());
+        world.until_gone::<CognigyWebhook>("orders").await;
+        assert_eq!(accepted(world, "letters", 1).await.len(), 1);
+        let alerts = accepted(world, "alerts", 2).await;
+        assert_eq!(states(&alerts), ["firing", "resolved"]);
+        assert_eq!(alerts[1].body["error_details"]["resolution"], json!("deleted"));
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn force_orphan_lets_go_of_messages_that_cannot_be_delivered() {
+    world(Options::default(), async |world| {
+        tenant(world, "production", json!({})).await;
+        world.sink("letters").answer(Answer::status(500));
+        exhausted(world, "orders").await;
+        world.delete::<CognigyWebhook>("orders").await;
+        world.until_reason("orders", "DeletionBlocked").await;
+        world.annotate("orders", FORCE_ORPHAN_ANNOTATION, "true").await;
+        world.until_gone::<CognigyWebhook>("orders").await;
+        assert_eq!(world.sink("letters").messages().iter().filter(|message| message.is_delivered()).count(), 0);
+        world.eventually("nothing waits", async || world.metric("cognigy_operator_outbox_pending{").await == 0.0).await;
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_managed_policy_of_an_existing_webhook_keeps_its_object_until_its_messages_are_delivered() {
+    world(Options::default(), async |world| {
+        let id = world.add_integration(json!({"name": "payments", "url": world.callback_url("payments")}));
+        tenant(world, "production", json!({})).await;
+        world.sink("letters").answer(Answer::status(500));
+        world.fault(Fault::on(Route::GetWebhook).status(503));
+        let manifest = json!({
+            "apiVersion": "cognigy.io/v1alpha1", "kind": "CognigyWebhook", "metadata": {"name": "payments"},
+            "spec": {
+                "tenantRef": {"name": "production"}, "existing": {"webhookId": id}, "retryPolicyRef": {"name": "quick"},
+            },
+        });
+        world.apply(manifest).await;
+        world.until_reason("payments", "RetriesExhausted").await;
+        world.delete::<CognigyWebhook>("payments").await;
+        world.until_reason("payments", "DeletionBlocked").await;
+        world.sink("letters").answer(Answer::ok());
+        world.until_gone::<CognigyWebhook>("payments").await;
+        assert_eq!(accepted(world, "letters", 1).await[0].body["webhook_id"], json!(id));
+        assert_eq!(world.integrations().len(), 1, "nothing of it is managed but the policy");
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tenant_without_sinks_makes_no_messages() {
+    world(Options::default(), async |world| {
+        tenant(world, "production", json!({"sinks": {}})).await;
+        let webhook = exhausted(world, "orders").await;
+        let failure = failure(&webhook);
+        assert_eq!((failure.undelivered, failure.alert, failure.dead_letter), (vec![], None, None));
+        world.delete::<CognigyWebhook>("orders").await;
+        world.until_gone::<CognigyWebhook>("orders").await;
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sink_that_hangs_delays_no_pass_and_no_other_tenant() {
+    world(Options::default(), async |world| {
+        tenant(world, "production", json!({})).await;
+        let letters = json!({"deadLetter": {"url": world.https_sink_url("others")}});
+        tenant(world, "other", json!({"sinks": letters})).await;
+        for sink in ["letters", "alerts", "monitoring"] {
+            world.sink(sink).answer(Answer::hang());
+        }
+        exhausted(world, "orders").await;
+        world.until_sim("the letter hangs", |state| !state.sink_messages("letters").is_empty()).await;
+        let mut elsewhere = quick();
+        elsewhere["tenantRef"] = json!({"name": "other"});
+        world.webhook("refunds", elsewhere).await;
+        accepted(world, "others", 1).await;
+        world.clear_faults();
+        world.until_reason("orders", "Active").await;
+        world.webhook("tickets", quick()).await;
+        world.until_reason("tickets", "Active").await;
+        assert_eq!(world.look(|state| delivered(state, "letters") + delivered(state, "monitoring")), 0);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_full_monitoring_queue_drops_and_counts_messages_and_the_work_goes_on() {
+    world(Options::default(), async |world| {
+        tenant(world, "production", json!({})).await;
+        world.sink("monitoring").answer(Answer::hang());
+        world.webhooks(30, quick()).await;
+        // The sink takes none, so that each round fills the queue further.
+        for round in 1..=20 {
+            let policy = json!({"intervalsMs": [50 + round, 100 + 2 * round]});
+            world.policy("quick", policy.clone()).await;
+            for nth in 0..30 {
+                let written = |webhook: &cognigy_simulator::IntegrationRecord| {
+                    webhook.name == World::nth(nth)
+                        && webhook
+                            .retry_policy
+                            .as_ref()
+                            .is_some_and(|kept| kept["intervalsMs"] == policy["intervalsMs"])
+                };
+                world.until_sim("the policy", |state| state.integrations().iter().any(written)).await;
+            }
+            if world.metric("cognigy_operator_outbox_dropped_total{sink=\"monitoring\"}").await > 0.0 {
+                assert!(world.metric("cognigy_operator_outbox_pending{sink=\"monitoring\"}").await > 90.0);
+                return;
+            }
+        }
+        panic!("nothing was dropped");
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn refused_credentials_are_one_alert_for_all_webhooks_of_the_tenant() {
+    world(Options::default(), async |world| {
+        tenant(world, "production", json!({})).await;
+        world.until_tenant("production", "Connected").await;
+        world.webhooks(20, quick()).await;
+        for nth in 0..20 {
+            world.until_reason(&World::nth(nth), "Active").await;
+        }
+        let mut credentials = world.sim.credentials();
+        credentials.client_secret = "another-secret".into();
+        world.set_credentials(credentials);
+        world.until_tenant("production", "Unauthorized").await;
+        // One that wants something waits for the tenant, and costs no attempt.
+        world.webhook("late", quick()).await;
+        let late = world.until_reason("late", "TenantNotReady").await;
+        assert_eq!(late.status.unwrap().failure, None);
+        let alerts = accepted(world, "alerts", 1).await;
+        let (body, details) = (&alerts[0].body, &alerts[0].body["error_details"]);
+        assert_eq!(body["event"], json!("tenant_unavailable"));
+        assert_eq!(body["tenant"], json!(format!("{}/production", world.namespace)));
+        assert_eq!((&details["cause"], &details["webhooks"]), (&json!("Unauthorized"), &json!(20)));
+        let examples: Vec<_> = (0..5).map(|nth| format!("{}/{}", world.namespace, World::nth(nth))).collect();
+        assert_eq!(details["examples"], json!(examples));
+        world.credentials("cognigy-oauth").await;
+        world.until_tenant("production", "Connected").await;
+        world.until_reason("late", "Active").await;
+        let alerts = accepted(world, "alerts", 2).await;
+        assert_eq!(states(&alerts), ["firing", "resolved"]);
+        assert_eq!(alerts[0].header("ce-fingerprint"), alerts[1].header("ce-fingerprint"));
+        assert_eq!(alerts[1].body["error_details"]["alert_id"], json!(alerts[0].header("ce-id").unwrap()));
+        world
+            .until("production", |tenant: &CognigyTenant| tenant.status.as_ref().is_some_and(|s| s.alerts.is_none()))
+            .await;
+        assert_eq!((world.sink("alerts").messages().len(), world.sink("letters").messages().len()), (2, 0));
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_circuit_that_opens_again_and_again_is_one_alert() {
+    world(Options::default(), async |world| {
+        let breaker = json!({"failureThreshold": 1, "openSeconds": 1});
+        tenant(world, "production", json!({"resyncPeriodSeconds": 600, "circuitBreaker": breaker})).await;
+        world.webhook("orders", json!({"retryPolicyRef": {"name": "forgiving"}})).await;
+        world.until_reason("orders", "Active").await;
+        for flap in ["1", "2", "3"] {
+            world.fault(Fault::any().status(503));
+            world.annotate("orders", "cognigy.io/reconcile-requested-at", flap).await;
+            world.until_tenant("production", "CircuitOpen").await;
+            world.clear_faults();
+            world.until_tenant("production", "Connected").await;
+            world.until_reason("orders", "Active").await;
+        }
+        let alerts = accepted(world, "alerts", 1).await;
+        assert_eq!(alerts[0].body["error_details"]["cause"], json!("CircuitOpen"));
+        let breaker = json!({"failureThreshold": 100});
+        tenant(world, "production", json!({"resyncPeriodSeconds": 5, "circuitBreaker": breaker})).await;
+        let alerts = accepted(world, "alerts", 2).await;
+        assert_eq!(states(&alerts), ["firing", "resolved"]);
+        assert_eq!(world.sink("letters").messages().len(), 0);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rate_limited_installation_is_one_alert_until_no_429_comes_any_more() {
+    world(Options::default(), async |world| {
+        tenant(world, "production", json!({})).await;
+        world.until_tenant("production", "Connected").await;
+        world.fault(Fault::on(Route::CreateIntegration).times(1).status(429));
+        world.webhook("orders", quick()).await;
+        world.until_reason("orders", "Active").await;
+        let alerts = accepted(world, "alerts", 2).await;
+        assert_eq!(states(&alerts), ["firing", "resolved"]);
+        assert_eq!(alerts[0].body["error_details"]["cause"], json!("RateLimited"));
+        assert_eq!(world.sink("letters").messages().len(), 0);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_deleted_tenant_waits_until_its_alerts_are_over_and_delivered() {
+    world(Options::default(), async |world| {
+        world.sink("alerts").answer(Answer::status(500));
+        world.secret("wrong", &[("client-id", "nobody"), ("client-secret", "nothing")]).await;
+        let auth = json!({"oauth2": {"credentialsSecretRef": {"name": "wrong"}}});
+        tenant(world, "production", json!({"auth": auth})).await;
+        world.until_tenant("production", "Unauthorized").await;
+        world.delete::<CognigyTenant>("production").await;
+        let tenant = world.until_tenant("production", "InUse").await;
+        let said = told(&tenant.status.as_ref().unwrap().conditions, ("False", "InUse", Some("Reconciling")));
+        assert!(said.contains("sink"), "{said}");
+        world.sink("alerts").answer(Answer::ok());
+        world.until_gone::<CognigyTenant>("production").await;
+        assert_eq!(states(&accepted(world, "alerts", 2).await), ["firing", "resolved"]);
+    })
+    .await;
+}
+
+/// All that users can read of a world: objects, events, audit lines, metrics.
+async fn all_that_is_told(world: &World, name: &str) -> String {
+    let tenant: CognigyTenant = world.until("production", |_| true).await;
+    let objects = format!("{} {}", json!(world.get(name).await), json!(tenant));
+    format!("{objects} {:?} {:?} {:?}", world.events(name).await, world.audit_lines(), world.http("/metrics").await)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rotated_header_of_a_sink_is_used_at_once_and_never_shown() {
+    world(Options::default(), async |world| {
+        world.secret("sink", &[("token", "first-sink-token")]).await;
+        let header = json!([{"name": "X-Token", "secretKeyRef": {"name": "sink", "key": "token"}}]);
+        let letters = json!({"deadLetter": {"url": world.https_sink_url("letters"), "headersFrom": header}});
+        tenant(world, "production", json!({"sinks": letters})).await;
+        world.sink("letters").answer(Answer::status(401));
+        exhausted(world, "orders").await;
+        world.until_event("orders", "DeadLetterFailed").await;
+        world.secret("sink", &[("token", "second-sink-token")]).await;
+        world
+            .until_sim("the other header", |state| {
+                state.sink_messages("letters").iter().any(|one| one.header("x-token") == Some("second-sink-token"))
+            })
+            .await;
+        world.sink("letters").answer(Answer::ok());
+        until_told(world, "orders").await;
+        world.until_event("orders", "DeadLetterDelivered").await;
+        let messages = world.sink("letters").messages();
+        assert_eq!(messages[0].header("x-token"), Some("first-sink-token"));
+        let told = all_that_is_told(world, "orders").await;
+        assert!(!told.contains("sink-token"), "{told}");
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_missing_secret_of_a_sink_is_told_with_its_letter_and_leaves_the_tenant_alone() {
+    world(Options::default(), async |world| {
+        let header = json!([{"name": "X-Token", "secretKeyRef": {"name": "sink", "key": "token"}}]);
+        let letters = json!({"deadLetter": {"url": world.https_sink_url("letters"), "headersFrom": header}});
+        tenant(world, "production", json!({"sinks": letters})).await;
+        exhausted(world, "orders").await;
+        let note = world.until_event("orders", "DeadLetterFailed").await;
+        assert!(note.contains("/sink does not exist"), "{note}");
+        world.until_tenant("production", "Connected").await;
+        world.secret("sink", &[("token", "t")]).await;
+        assert_eq!(accepted(world, "letters", 1).await[0].header("x-token"), Some("t"));
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sink_over_plain_http_needs_the_operators_flag() {
+    world(Options::default(), async |world| {
+        tenant(world, "production", json!({"sinks": {"alerts": {"url": world.sink_url("alerts")}}})).await;
+        let tenant = world.until_tenant("production", "InvalidSpec").await;
+        let said = told(&tenant.status.as_ref().unwrap().conditions, ("False", "InvalidSpec", Some("Stalled")));
+        assert!(said.contains("spec.sinks.alerts.url") && said.contains("--allow-insecure-http"), "{said}");
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn monitoring_is_told_of_first_and_other_results_of_policies_and_of_replaced_versions() {
+    world(Options::default(), async |world| {
+        tenant(world, "production", json!({})).await;
+        world.callback("orders").answers([Answer::status(503)]);
+        world.webhook("orders", quick()).await;
+        world.until_reason("orders", "Active").await;
+        let mut next = quick();
+        next["version"] = json!(2);
+        world.webhook("orders", next).await;
+        world.until_reason("orders", "Active").await;
+        let messages = accepted(world, "monitoring", 6).await;
+        let bodies: Vec<_> = messages.iter().map(|message| message.body.clone()).collect();
+        let id = &world.integrations()[0].id;
+        let without = |body: &Value, fields: &[&str]| {
+            let mut body = body.clone();
+            for field in fields {
+                assert!(body.as_object_mut().unwrap().remove(*field).is_some_and(|value| !value.is_null()), "{field}");
+            }
+            body
+        };
+        let policy = json!({
+            "event": "webhook.policy.updated", "webhookId": id, "name": "orders", "success": true, "maxRetries": 2,
+            "backoffType": "exponential",
+        });
+        assert_eq!(without(&bodies[0], &["latencyMs"]), policy);
+        let measured = ["latency_ms", "exported_at"];
+        let result = |version, status| json!({"integration": "orders", "version": version, "health_status": status});
+        assert_eq!(without(&bodies[1], &measured), result(1, "fail"));
+        assert_eq!(without(&bodies[2], &measured), result(1, "pass"));
+        let deprecated = json!({"event": "webhook_deprecated", "name": "orders", "old_version": 1});
+        assert_eq!(without(&bodies[3], &["timestamp"]), deprecated);
+        assert_eq!(bodies[4]["event"], json!("webhook.policy.updated"));
+        assert_eq!(without(&bodies[5], &measured), result(2, "pass"));
+        assert_eq!(bodies.len(), 6, "{bodies:?}");
+    })
+    .await;
+}
