@@ -6,6 +6,7 @@ use k8s_openapi::{
 };
 
 pub use super::reason::{FactReason, Reason, Verdict, With};
+use crate::text;
 
 /// The types of conditions that the operator writes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -143,13 +144,9 @@ impl Conditions {
     }
 }
 
-/// A message on one line, without control characters, and no longer than people read.
+/// A message on one line, without what could deceive, and no longer than people read.
 pub(crate) fn clean(message: &str) -> String {
-    let one_line: String = message.trim().chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
-    if one_line.chars().count() <= MAX_MESSAGE_CHARS {
-        return one_line;
-    }
-    one_line.chars().take(MAX_MESSAGE_CHARS - 1).chain(['…']).collect()
+    text::clean(message, MAX_MESSAGE_CHARS).unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -209,7 +206,7 @@ mod tests {
     #[test]
     fn a_message_is_one_line_and_cut() {
         let conditions = Conditions::new(Reason::Rejected, "  bad\r\nurl\u{1b}[31m ", 1).merge(&[], at(1));
-        assert_eq!(conditions[0].message, "bad  url [31m");
+        assert_eq!(conditions[0].message, "bad url [31m");
         let long = Conditions::new(Reason::Rejected, "ü".repeat(2000), 1).merge(&[], at(1));
         assert_eq!(long[0].message.chars().count(), MAX_MESSAGE_CHARS);
         assert!(long[0].message.ends_with('…'));

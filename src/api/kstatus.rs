@@ -7,6 +7,7 @@ use super::{
     condition::{ConditionType, Status},
     reason::{Reason, With},
 };
+use crate::text::is_unfit;
 
 /// `status.observedGeneration` of an object that nobody has looked at.
 const UNSEEN: i64 = -1;
@@ -52,7 +53,7 @@ fn broken_by_one(condition: &Condition, observed: i64) -> Vec<String> {
         ),
         (is_camel_case(reason), format!("{type_} has the reason {reason:?}, which is not CamelCase")),
         (message.len() <= 32_768, format!("the message of {type_} is longer than 32768 bytes")),
-        (!message.chars().any(char::is_control), format!("the message of {type_} holds control characters")),
+        (!message.chars().any(is_unfit), format!("the message of {type_} holds control characters or invisible ones")),
     ];
     checks.into_iter().filter(|(kept, _)| !kept).map(|(_, sentence)| sentence).collect()
 }

@@ -301,7 +301,8 @@ pub struct CognigyTenantStatus {
     /// The webhooks that use this tenant; written at most every 10 seconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub webhooks: Option<WebhookCounts>,
-    /// How the API is called and has answered lately; written at most every 10 seconds.
+    /// How the API is called and has answered lately; written at most every 10 seconds, together with other news or where it
+    /// differs enough to act on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub api: Option<ApiFigures>,
     /// State of the circuit breaker: Closed (calls go out), Open (calls wait), HalfOpen (one call probes).
@@ -355,11 +356,13 @@ pub struct WebhookCounts {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ApiFigures {
-    /// Share of calls that succeeded, in percent.
+    /// Share of calls that succeeded in the 15 minutes up to the latest one, in percent: 0 to 100.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0, max = 100))]
     pub success_rate_percent: Option<i32>,
-    /// Average duration of a call in milliseconds.
+    /// Average duration of these calls in milliseconds, without waiting for a turn: 0 to 600000.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0, max = 600_000))]
     pub average_latency_ms: Option<i64>,
     /// The rate in force, in calls per minute: the smallest spec.limits.requestsPerMinute of all tenants with the same host
     /// and port, lowered for a while after 429 answers. 1 to 600000.

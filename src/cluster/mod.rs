@@ -3,5 +3,6 @@
 pub mod audit;
 pub mod crds;
 pub mod metadata;
+pub mod patience;
 pub mod secret;
 pub mod status;

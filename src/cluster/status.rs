@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use crate::api::FIELD_MANAGER;
 
-/// How often a write is sent where the object changes all the time.
+/// How often a write is sent where the object changes all the time, or answers are lost.
 const TRIES: usize = 4;
 
 /// What became of a status.
@@ -41,7 +41,8 @@ impl<K> Written<K> {
 /// A status that is worth writing is written even if the object was edited meanwhile: its `observedGeneration` says what
 /// it speaks of. But it never lands on another object of the same name: the API server ignores a uid in the body of a
 /// status write, so the resourceVersion goes with it, and after a conflict the uid is looked at. An object that changes
-/// faster than that is a conflict (409) to requeue on.
+/// faster than that is a conflict (409) to requeue on. Where no answer came, it is not known whether the status was written:
+/// it is written again.
 pub async fn write<K, S>(api: &Api<K>, object: &K, desired: &S, current: Option<&S>) -> kube::Result<Written<K>>
 where
     K: Resource<DynamicType = ()> + Clone + DeserializeOwned + Debug,
@@ -61,6 +62,11 @@ where
             Ok(object) => return Ok(Written::Applied(Box::new(object))),
             Err(kube::Error::Api(status)) if status.is_not_found() => return Ok(Written::Gone),
             Err(kube::Error::Api(status)) if status.is_conflict() && tries < TRIES => tries += 1,
+            Err(kube::Error::Api(status)) => return Err(kube::Error::Api(status)),
+            Err(lost) if tries < TRIES => {
+                tracing::debug!(object = name, error = %lost, "the answer to a status was lost");
+                tries += 1;
+            }
             Err(error) => return Err(error),
         }
         match api.get_metadata_opt(&name).await? {

@@ -8,7 +8,7 @@ use secrecy::SecretString;
 use serde_json::Value;
 
 use super::wire::RawAnswer;
-use super::{Answer, ETag, Route, fields, problem};
+use super::{Answer, ETag, Route, fields, json, problem};
 
 /// One API call, before it is sent.
 #[derive(Clone)]
@@ -28,6 +28,8 @@ pub(super) struct Reply {
     /// The id in the `Location` header, if there is one.
     pub location: Option<String>,
     pub etag: Option<ETag>,
+    /// Bytes of the body.
+    pub size: usize,
     body: Option<Value>,
 }
 
@@ -84,20 +86,13 @@ impl<'a> Call<'a> {
 
 /// Reads a success: an empty body is no body, anything else must be JSON.
 pub(super) fn understand<T>(raw: &RawAnswer, read: impl Fn(&Reply) -> Result<T, String>) -> Result<Answer<T>, String> {
-    let body: Option<Value> = if raw.body.trim_ascii().is_empty() {
-        None
-    } else {
-        // Where it breaks is said; what stands there is not: it may be a secret.
-        Some(
-            serde_json::from_slice(&raw.body)
-                .map_err(|error| format!("the body is not JSON (line {} column {})", error.line(), error.column()))?,
-        )
-    };
+    let body: Option<Value> = if raw.body.trim_ascii().is_empty() { None } else { Some(json::read(&raw.body)?) };
     let header = |name| raw.headers.get(name).and_then(|value: &HeaderValue| value.to_str().ok());
     let reply = Reply {
         status: raw.status,
         location: header(LOCATION).and_then(last_segment),
         etag: header(ETAG).and_then(ETag::from_header).or_else(|| body.as_ref().and_then(fields::version_tag)),
+        size: raw.body.len(),
         body,
     };
     Ok(Answer {

@@ -7,6 +7,8 @@ use secrecy::SecretString;
 use thiserror::Error;
 use url::Url;
 
+use crate::net::{NeverCalled, judge_literal};
+
 /// A connection to one Cognigy installation (`docs/resources.md`, `CognigyTenant`).
 #[derive(Clone, Debug)]
 pub struct SessionConfig {
@@ -123,6 +125,9 @@ pub enum ConfigError {
         /// What is wrong with it.
         why: &'static str,
     },
+    /// The base or token URL is at an address that is never called.
+    #[error("{0} cannot be used: {1}")]
+    NeverCalled(&'static str, NeverCalled),
     /// The CA bundle is not PEM certificates.
     #[error("the CA bundle cannot be read: {0}; give one or more PEM certificates")]
     CaBundle(String),
@@ -137,7 +142,7 @@ pub enum ConfigError {
     Client(String),
 }
 
-/// Refuses a URL that requests cannot be built on.
+/// Refuses a URL that requests cannot be built on, or must not be sent to.
 pub(super) fn check_url(what: &'static str, url: &Url) -> Result<(), ConfigError> {
     let why = if !matches!(url.scheme(), "http" | "https") {
         "its scheme is neither https nor http"
@@ -148,7 +153,7 @@ pub(super) fn check_url(what: &'static str, url: &Url) -> Result<(), ConfigError
     } else if url.query().is_some() || url.fragment().is_some() {
         "it has a query or a fragment"
     } else {
-        return Ok(());
+        return judge_literal(url).map_err(|never| ConfigError::NeverCalled(what, never));
     };
     let mut shown = url.clone();
     // Both fail only for URLs that cannot have user info.

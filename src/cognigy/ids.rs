@@ -6,6 +6,8 @@ use http::HeaderValue;
 use secrecy::{ExposeSecret as _, SecretString};
 use thiserror::Error;
 
+use crate::text::is_unfit;
+
 /// The longest id that is taken for one.
 const MAX_ID: usize = 256;
 /// The longest entity tag that is kept and sent back.
@@ -24,8 +26,8 @@ fn opaque_id(what: &'static str, text: String) -> Result<String, InvalidText> {
         "is empty"
     } else if text.len() > MAX_ID {
         "is longer than 256 bytes"
-    } else if text.chars().any(char::is_control) {
-        "holds control characters"
+    } else if text.chars().any(is_unfit) {
+        "holds control or invisible characters"
     } else if text == "." || text == ".." {
         "is a relative path"
     } else {
@@ -41,7 +43,7 @@ macro_rules! id {
         pub struct $name(String);
 
         impl $name {
-            /// Refuses what is empty, over 256 bytes, holds control characters, or is `.` or `..`.
+            /// Refuses what is empty, over 256 bytes, holds control or invisible characters, or is `.` or `..`.
             pub fn new(text: impl Into<String>) -> Result<Self, InvalidText> {
                 opaque_id($what, text.into()).map(Self)
             }
@@ -230,7 +232,7 @@ mod tests {
 
     #[test]
     fn ids_that_could_leave_their_path_are_refused() {
-        for text in ["", ".", "..", "a\nb", "\u{7f}"] {
+        for text in ["", ".", "..", "a\nb", "\u{7f}", "a\u{202e}b"] {
             assert!(WebhookId::new(text).is_err(), "{text:?}");
             assert!(BotId::new(text).is_err(), "{text:?}");
         }

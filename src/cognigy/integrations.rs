@@ -1,6 +1,7 @@
 //! Registration (cognigy-api.md §2).
 
 use http::{HeaderName, Method, StatusCode};
+use serde_json::Value;
 use url::form_urlencoded;
 
 use super::call::{Call, Reply};
@@ -156,8 +157,14 @@ impl Session {
 
     /// The registration with this name and version, through the listing.
     pub async fn find_integration(&self, name: &str, version: i64) -> Result<Answer<Option<Integration>>, Error> {
-        let listed = self.list_integrations().await?;
-        Ok(listed.map(|all| all.into_iter().find(|one| one.is(name, version))))
+        let mut found = None;
+        let search = |page: Vec<Value>| {
+            let read = |item: Value| Integration::read(&item, None).ok();
+            found = page.into_iter().filter_map(read).find(|one| one.is(name, version));
+            found.is_none()
+        };
+        let searched = self.walk(listing(), search).await?;
+        Ok(searched.map(|_| found))
     }
 
     /// Deletes a registration.

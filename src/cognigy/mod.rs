@@ -25,6 +25,7 @@ mod fields;
 mod gate;
 mod ids;
 mod integrations;
+mod json;
 mod model;
 mod observer;
 mod pages;

@@ -6,13 +6,18 @@ use std::time::Duration;
 use serde_json::Value;
 use url::Url;
 
-use super::call::Call;
+use super::call::{Call, Reply};
 use super::{Answer, Error, ErrorKind, Session};
 
 /// At most this many a page (cognigy-api.md §8).
 const PAGE_SIZE: &str = "100";
 /// A listing of over 100,000 objects is a server that does not come to an end.
 const MAX_PAGES: usize = 1000;
+
+/// Nor one of over 32 MiB.
+const MAX_BYTES: usize = 32 * 1024 * 1024;
+/// Cursors come back within a URL, which can be no longer than a few kilobytes.
+const MAX_CURSOR: usize = 2048;
 
 /// One page.
 #[derive(Debug, PartialEq)]
@@ -27,6 +32,9 @@ impl Page {
             Value::Array(items) => Ok(Self { items, next: None }),
             Value::Object(mut fields) => {
                 let next = next_cursor(&fields);
+                if next.as_ref().is_some_and(|cursor| cursor.len() > MAX_CURSOR) {
+                    return Err("the cursor of the listing is longer than 2 KiB".into());
+                }
                 match fields.remove("items") {
                     Some(Value::Array(items)) => Ok(Self { items, next }),
                     _ => Err("the listing has no items".into()),
@@ -96,21 +104,33 @@ impl Session {
         let mut seen = HashSet::new();
         let mut cursor: Option<String> = None;
         let mut latency = Duration::ZERO;
+        let mut bytes = 0;
         loop {
             let mut page_call = call.clone().query("pageSize", PAGE_SIZE);
             if let Some(cursor) = &cursor {
                 page_call = page_call.query("cursor", cursor);
             }
-            let page = self.send(page_call, |reply| Page::read(reply.required_body()?.clone())).await?;
+            let read = |reply: &Reply| Ok((reply.size, Page::read(reply.required_body()?.clone())?));
+            let page = self.send(page_call, read).await?;
             latency += page.latency;
-            let goes_on = each(page.value.items);
-            let (true, Some(next)) = (goes_on, page.value.next.as_ref()) else {
-                let ended = page.value.next.is_none();
-                return Ok(Answer { value: ended, etag: None, latency, trace_id: page.trace_id });
+            let (size, Page { items, next }) = page.value;
+            bytes += size;
+            let goes_on = each(items);
+            let (true, Some(next)) = (goes_on, next.as_ref()) else {
+                return Ok(Answer { value: next.is_none(), etag: None, latency, trace_id: page.trace_id });
             };
-            if seen.len() == MAX_PAGES || !seen.insert(next.clone()) {
+            let endless = if bytes > MAX_BYTES {
+                Some("it is over 32 MiB")
+            } else if seen.len() == MAX_PAGES {
+                Some("it has over 1000 pages")
+            } else if !seen.insert(next.clone()) {
+                Some("a page cursor came twice")
+            } else {
+                None
+            };
+            if let Some(why) = endless {
                 let mut error = Error::new(ErrorKind::Server { status: 200 }, call.route)
-                    .detail("the listing does not end: a page cursor came twice, or over 1000 pages");
+                    .detail(format!("the listing does not end: {why}"));
                 error.latency = latency;
                 error.trace_id = page.trace_id;
                 return Err(error);

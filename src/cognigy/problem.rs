@@ -9,11 +9,14 @@ use serde_json::Value;
 use url::Url;
 
 use super::wire::RawAnswer;
-use super::{ErrorKind, Route, Throttle};
+use super::{ErrorKind, Route, Throttle, json};
+use crate::text::clean;
 
 /// The longest text that reaches a status, an event or a log, in characters.
-const MAX_TEXT: usize = 500;
+pub(super) const MAX_TEXT: usize = 500;
 const MAX_TRACE_ID: usize = 128;
+/// The longest host name has 253 characters.
+const MAX_ORIGIN: usize = 300;
 /// Without `Retry-After`.
 const DEFAULT_PAUSE: Duration = Duration::from_secs(2);
 /// A server may not make us spin, nor silence a host for ever.
@@ -57,7 +60,7 @@ impl Problem {
     /// Reads the body of a refusal, whatever its form.
     pub fn read(headers: &HeaderMap, body: &[u8], secrets: &Secrets) -> Self {
         let text = String::from_utf8_lossy(body);
-        let document: Option<Value> = serde_json::from_str(&text).ok();
+        let document = json::read(text.as_bytes()).ok();
         let field = |name: &str| document.as_ref().and_then(|d| text_of(d.get(name)?));
         let detail = match &document {
             Some(Value::String(text)) => Some(text.clone()),
@@ -97,22 +100,6 @@ pub(super) fn trace_id(headers: &HeaderMap) -> Option<String> {
 /// The first characters of a body, for the log.
 pub(super) fn excerpt(body: &[u8], secrets: &Secrets) -> Option<String> {
     clean(&secrets.redact(&String::from_utf8_lossy(body)), MAX_TEXT)
-}
-
-/// One line without control and direction characters, cut at a length in characters; `None` where nothing is left.
-pub(super) fn clean(text: &str, max: usize) -> Option<String> {
-    let visible: String = text.chars().map(|c| if c.is_control() || is_invisible(c) { ' ' } else { c }).collect();
-    let mut line = visible.split_whitespace().collect::<Vec<_>>().join(" ");
-    if let Some((end, _)) = line.char_indices().nth(max) {
-        let keep = line[..end].char_indices().last().map_or(0, |(last, _)| last);
-        line.truncate(keep);
-        line.push('…');
-    }
-    (!line.is_empty()).then_some(line)
-}
-
-const fn is_invisible(c: char) -> bool {
-    matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
 }
 
 /// The row of cognigy-api.md §7 that a status stands for.
@@ -157,7 +144,7 @@ pub(super) fn redirection(raw: &RawAnswer) -> String {
         .headers
         .get(LOCATION)
         .and_then(|value| Url::parse(value.to_str().ok()?).ok())
-        .map(|url| format!(" to {}", url.origin().ascii_serialization()))
+        .and_then(|url| Some(format!(" to {}", clean(&url.origin().ascii_serialization(), MAX_ORIGIN)?)))
         .unwrap_or_default();
     format!(
         "the installation redirects{target} (status {}) and redirects are not followed; set the tenant's baseUrl to the final address",

@@ -27,6 +27,7 @@ use super::{
     Answer, CallObserver, Caller, CircuitState, Code, Concurrency, ConfigError, Error, ErrorKind, Hosts, Route,
     SessionConfig, TraceContext,
 };
+use crate::net::JudgedNames;
 
 /// The longest JSON body that installations take (cognigy-api.md §8).
 const MAX_SENT: usize = 60_000;
@@ -64,6 +65,16 @@ pub(super) struct Inner {
 impl Session {
     /// A session that has sent nothing yet.
     pub fn new(config: SessionConfig, hosts: &Hosts, observer: Arc<dyn CallObserver>) -> Result<Self, ConfigError> {
+        Self::with_names(config, hosts, observer, JudgedNames::default())
+    }
+
+    /// The same with names that are resolved by the caller's own means.
+    pub fn with_names(
+        config: SessionConfig,
+        hosts: &Hosts,
+        observer: Arc<dyn CallObserver>,
+        names: JudgedNames,
+    ) -> Result<Self, ConfigError> {
         check_url("base URL", &config.base_url)?;
         let rate = Rate {
             per_minute: NonZeroU32::new(config.requests_per_minute).ok_or(ConfigError::Zero("requestsPerMinute"))?,
@@ -73,7 +84,7 @@ impl Session {
             return Err(ConfigError::Zero("maxConcurrentRequests"));
         }
         let (credentials, secrets) = Credentials::new(config.auth, hosts)?;
-        let client = wire::client(config.ca_pem.as_deref(), config.request_timeout)?;
+        let client = wire::client(config.ca_pem.as_deref(), config.request_timeout, names)?;
         let elsewhere = Semaphore::new(config.max_concurrent_requests.min(Semaphore::MAX_PERMITS));
         let membership = Arc::new(hosts.host(&config.base_url).join(rate, config.max_concurrent_requests));
         let listener = {

@@ -14,13 +14,15 @@ use serde_json::Value;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
-use super::{ClientAuthentication, Error};
+use super::{ClientAuthentication, Error, json};
 
 /// Where `expires_in` is missing.
 const DEFAULT_LIFE: Duration = Duration::from_hours(1);
 /// A token that was answered 403 is replaced when it is older than this: so a scope that was granted meanwhile is found, and
 /// however many calls lack it, they cost four tokens a minute.
 const WORN: Duration = Duration::from_secs(15);
+/// Servers refuse longer headers.
+const MAX_TOKEN: usize = 16 * 1024;
 /// How much earlier than told a token counts as expired.
 const EARLY: Duration = Duration::from_mins(1);
 
@@ -169,12 +171,15 @@ impl TokenSource {
 impl Grant {
     /// Reads a token endpoint's success; the error never holds the token.
     pub fn read(body: &[u8]) -> Result<Self, &'static str> {
-        let document: Value = serde_json::from_slice(body).map_err(|_| "the token answer is not JSON")?;
+        let document = json::read(body).map_err(|_| "the token answer is not JSON")?;
         let token = document
             .get("access_token")
             .and_then(Value::as_str)
             .filter(|token| !token.is_empty())
             .ok_or("the token answer has no access_token")?;
+        if token.len() > MAX_TOKEN {
+            return Err("the access token is longer than 16 KiB");
+        }
         let mut header = HeaderValue::from_str(&format!("Bearer {token}"))
             .map_err(|_| "the access token holds characters that cannot be sent")?;
         header.set_sensitive(true);

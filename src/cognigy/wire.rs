@@ -7,6 +7,7 @@ use reqwest::redirect::Policy;
 use reqwest::{Certificate, Client, Request, Response};
 
 use super::{Code, ConfigError, Error, ErrorKind, Route, crypto, problem, tls};
+use crate::{net::JudgedNames, text};
 
 /// No answer needs more; a larger one is not read to its end.
 const MAX_BODY: usize = 1024 * 1024;
@@ -29,7 +30,9 @@ pub(crate) struct Failure {
 }
 
 /// A client that follows no redirect, repeats nothing, and goes through the environment's proxy where there is one.
-pub(crate) fn client(ca_pem: Option<&[u8]>, timeout: Duration) -> Result<Client, ConfigError> {
+///
+/// Names are judged as they are resolved; hosts that are written as addresses are the caller's to judge.
+pub(crate) fn client(ca_pem: Option<&[u8]>, timeout: Duration, names: JudgedNames) -> Result<Client, ConfigError> {
     crypto::install_crypto_provider();
     let certificates = match ca_pem {
         None => Vec::new(),
@@ -47,6 +50,7 @@ pub(crate) fn client(ca_pem: Option<&[u8]>, timeout: Duration) -> Result<Client,
         .redirect(Policy::none())
         .referer(false)
         .retry(reqwest::retry::never())
+        .dns_resolver(names)
         .timeout(timeout)
         .connect_timeout(timeout.min(MAX_CONNECT));
     if !certificates.is_empty() {
@@ -104,7 +108,7 @@ impl Failure {
         } else {
             (ErrorKind::Unreachable, Code::Unreachable, chain(&error))
         };
-        Self { kind, code, detail: problem::clean(&detail, 500).unwrap_or_default() }
+        Self { kind, code, detail: text::clean(&detail, problem::MAX_TEXT).unwrap_or_default() }
     }
 }
 

@@ -23,6 +23,11 @@ pub fn until_resync(uid: &str, period: Duration, now: SystemTime, jitter: f64) -
     Duration::from_millis(wait) + period.mul_f64(0.02 * jitter.clamp(0.0, 1.0))
 }
 
+/// The longest that [`until_resync`] can give.
+pub fn longest_resync(period: Duration) -> Duration {
+    period.mul_f64(1.25 + 0.02) + Duration::from_millis(1)
+}
+
 /// How long to wait after this many consecutive failures that have no schedule of their own: `first`, doubled each time,
 /// at most `longest`, with jitter.
 pub fn after_failures(failures: u32, first: Duration, longest: Duration) -> Duration {
@@ -44,7 +49,7 @@ mod tests {
             let period = Duration::from_secs(period);
             let now = UNIX_EPOCH + Duration::from_secs(now);
             let wait = until_resync(&uid, period, now, 0.0);
-            prop_assert!(wait >= period / 4 && wait <= period * 5 / 4 + Duration::from_millis(1));
+            prop_assert!(wait >= period / 4 && until_resync(&uid, period, now, 1.0) <= longest_resync(period));
             let later = until_resync(&uid, period, now + wait, 0.0);
             prop_assert_eq!(later, period);
         }

@@ -26,7 +26,7 @@ use crate::{
     cluster::audit::Trail,
     cognigy::{CallObserver, Hosts},
     metrics::Metrics,
-    probe::Prober,
+    probe::{Own, Prober},
 };
 
 /// What every pass shares.
@@ -101,8 +101,8 @@ pub struct Settings {
     pub allow_insecure_http: bool,
     /// `--allow-private-callbacks`.
     pub private_callbacks: Vec<IpNet>,
-    /// Addresses that no callback may have: the API server and the operator's own pod.
-    pub never: Vec<std::net::IpAddr>,
+    /// Where no callback may be: the API server and the operator's own pod.
+    pub never: Vec<Own>,
 }
 
 /// The objects of a kind in all watched namespaces: one store for each, since a relist replaces a whole store.

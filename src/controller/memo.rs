@@ -9,6 +9,7 @@ use std::{
     time::Instant,
 };
 
+use jiff::Timestamp;
 use url::Url;
 
 use super::webhook::Course;
@@ -29,12 +30,35 @@ pub struct Memo {
     pub salt: Option<u64>,
     /// When the outside is to be compared again.
     pub next_sync: Option<Instant>,
+    /// When the change that failed is to be tried again.
+    pub next_try: Option<NextTry>,
     /// Failing health checks before activation.
     pub checks: Option<FailingChecks>,
     /// The periodic checks of what is live.
     pub periodic: Option<PeriodicChecks>,
     /// Consecutive failures of Kubernetes itself.
     pub kubernetes_failures: u32,
+}
+
+/// When a change that failed is to be tried again: as its status tells it, and by a clock that is never set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NextTry {
+    /// `status.failure.nextAttemptAt`, which Kubernetes keeps in whole seconds.
+    told: i64,
+    /// When it is.
+    pub at: Instant,
+}
+
+impl NextTry {
+    /// A try that the status tells for `told` and that is due `at`.
+    pub fn new(told: Timestamp, at: Instant) -> Self {
+        Self { told: told.as_second(), at }
+    }
+
+    /// Whether it is the try that a status tells for this time.
+    pub fn is(&self, told: Timestamp) -> bool {
+        self.told == told.as_second()
+    }
 }
 
 /// Failing health checks of what is about to go live.
@@ -77,9 +101,25 @@ impl Memos {
         self.lock().get(uid).cloned().unwrap_or_default()
     }
 
-    /// Changes the object's memo.
+    /// An object is there: from now on something can be remembered of it.
+    pub fn watched(&self, uid: &str) {
+        let mut memos = self.lock();
+        if !memos.contains_key(uid) {
+            memos.insert(uid.to_owned(), Memo::default());
+        }
+    }
+
+    /// Changes the object's memo. That of an object that went while a pass over it was under way is thrown away.
     pub fn update<T>(&self, uid: &str, change: impl FnOnce(&mut Memo) -> T) -> T {
-        change(self.lock().entry(uid.to_owned()).or_default())
+        match self.lock().get_mut(uid) {
+            Some(memo) => change(memo),
+            None => change(&mut Memo::default()),
+        }
+    }
+
+    /// Of how many objects something can be remembered.
+    pub fn len(&self) -> usize {
+        self.lock().len()
     }
 
     /// Forgets an object that is gone.
@@ -101,6 +141,18 @@ pub fn is_older(seen: Option<&str>, written: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn of_an_object_that_is_gone_nothing_is_remembered_whoever_still_works_on_it() {
+        let memos = Memos::default();
+        memos.watched("a");
+        memos.update("a", |memo| memo.kubernetes_failures = 1);
+        memos.watched("a");
+        assert_eq!((memos.get("a").kubernetes_failures, memos.len()), (1, 1));
+        memos.forget("a");
+        assert_eq!(memos.update("a", |memo| memo.kubernetes_failures), 0);
+        assert_eq!(memos.len(), 0);
+    }
 
     #[test]
     fn resource_versions_are_ordered_as_numbers() {

@@ -21,6 +21,7 @@ use crate::{
     cluster::secret::Source,
     cognigy::http_client,
     metrics::Metrics,
+    net::JudgedNames,
     outbox::{self, Courier, Monitor, Outcome, Owner, OwnerKind, Sink, SinkError, message},
 };
 
@@ -103,7 +104,7 @@ impl Office {
         let bundle = observe::bundle(tenant, &self.client).await.map_err(|failure: Failure| failure.message())?;
         let pem = bundle.as_ref().map(|pem| pem.expose_secret().as_bytes());
         let limit = outbox::sink::time_limit(SinkKind::DeadLetter);
-        let client = http_client(pem, limit).map_err(|error| error.to_string())?;
+        let client = http_client(pem, limit, JudgedNames::default()).map_err(|error| error.to_string())?;
         self.lock().insert(key.clone(), (version, client.clone()));
         Ok(client)
     }

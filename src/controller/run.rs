@@ -1,17 +1,20 @@
 //! Starts the operator, and ends it in order.
 
-use std::{io, net::IpAddr, time::Duration};
+use std::{io, time::Duration};
 
 use futures::FutureExt as _;
-use kube::{Client, runtime::watcher};
+use kube::Client;
 use thiserror::Error;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-use super::{context::Settings, work::Work};
+use super::{context::Settings, own, work::Work};
 use crate::{
     args::Run,
-    cluster::audit::{AuditSink, Trail, reporting_instance},
+    cluster::{
+        audit::{AuditSink, Trail, reporting_instance},
+        patience::Patience,
+    },
     metrics::Metrics,
     server::{self, Liveness, Readiness, Told},
 };
@@ -47,18 +50,16 @@ pub enum RunError {
 /// Runs the operator as its command line says, until `shutdown` resolves.
 pub async fn run(args: Run, shutdown: impl Future<Output = ()> + Send + 'static) -> Result<(), RunError> {
     let config = kube::Config::infer().await?;
-    let mut settings = Settings {
+    let cannot_listen = |error| RunError::Listen { address: args.http_listen, error };
+    let listener = TcpListener::bind(args.http_listen).await.map_err(cannot_listen)?;
+    let settings = Settings {
         allow_insecure_http: args.allow_insecure_http,
         private_callbacks: args.allow_private_callbacks.clone(),
-        never: own_addresses(&config).await,
+        never: own::addresses(&config, listener.local_addr().map_err(cannot_listen)?).await,
     };
-    // Rehearsals on one machine have the API server on loopback, where their callbacks are too.
-    settings.never.retain(|address| !address.is_loopback());
-    let listener = TcpListener::bind(args.http_listen)
-        .await
-        .map_err(|error| RunError::Listen { address: args.http_listen, error })?;
     let operator = Operator {
-        client: Client::try_from(config)?,
+        client: Patience::default().client(config)?,
+        patience: Patience::default(),
         settings,
         namespaces: args.watch_namespaces.clone(),
         label_selector: args.watch_label_selector.clone(),
@@ -70,21 +71,12 @@ pub async fn run(args: Run, shutdown: impl Future<Output = ()> + Send + 'static)
     operator.run(shutdown).await
 }
 
-/// The API server's addresses and the operator's own: no callback may lead there.
-async fn own_addresses(config: &kube::Config) -> Vec<IpAddr> {
-    let host = config.cluster_url.host().unwrap_or_default().trim_matches(['[', ']']).to_owned();
-    let port = config.cluster_url.port_u16().unwrap_or(443);
-    let named = tokio::net::lookup_host((host, port)).await.into_iter().flatten().map(|address| address.ip());
-    let own = ["POD_IP", "POD_IPS", "KUBERNETES_SERVICE_HOST"];
-    let told = own.into_iter().filter_map(|name| std::env::var(name).ok());
-    let told: Vec<String> = told.flat_map(|list| list.split(',').map(str::to_owned).collect::<Vec<_>>()).collect();
-    named.chain(told.iter().filter_map(|address| address.trim().parse().ok())).collect()
-}
-
 /// An operator that is ready to run.
 pub struct Operator {
     /// The API server.
     pub client: Client,
+    /// How long its watches last.
+    pub patience: Patience,
     /// The operator's own settings.
     pub settings: Settings,
     /// The namespaces to watch; none means all.
@@ -126,7 +118,8 @@ impl Operator {
             client: self.client,
             settings: self.settings,
             scopes,
-            watch: watcher::Config { label_selector: self.label_selector, ..watcher::Config::default() },
+            watch: self.patience.watch(),
+            label_selector: self.label_selector,
             concurrency: self.max_concurrent_reconciles,
             readiness,
             started,

@@ -18,3 +18,9 @@ pub fn is_ready(conditions: &[Condition]) -> bool {
 pub fn has_reason(conditions: &[Condition], reason: Reason) -> bool {
     ready(conditions).is_some_and(|condition| condition.reason == reason.as_str())
 }
+
+/// Whether a person has to change something, or the attempts are used up.
+pub fn is_stalled(conditions: &[Condition]) -> bool {
+    let stalled = conditions.iter().find(|condition| condition.type_ == ConditionType::Stalled.as_str());
+    stalled.is_some_and(|condition| condition.status == Status::True.as_str())
+}

@@ -1,7 +1,8 @@
 //! The watches: one for each kind, which fill the stores, keep the index in step and say whom a change concerns.
 
-use std::{collections::BTreeMap, fmt::Debug, hash::Hash, sync::Arc};
+use std::{collections::BTreeMap, fmt::Debug, hash::Hash, sync::Arc, time::Duration};
 
+use backon::ExponentialBuilder;
 use futures::StreamExt as _;
 use kube::{
     Api, Resource, ResourceExt as _,
@@ -9,7 +10,8 @@ use kube::{
     runtime::{
         WatchStreamExt as _,
         reflector::store::Writer,
-        watcher::{self, Event, watcher},
+        utils::ResetTimerBackoff,
+        watcher::{self, Event, ExponentialBackoff, watcher},
     },
 };
 use serde::de::DeserializeOwned;
@@ -33,12 +35,21 @@ enum Change<'a, K> {
     Gone(&'a ObjectKey, &'a str),
 }
 
+/// How long a watch waits before it starts anew with a list.
+const ANEW: Duration = Duration::from_secs(1);
+/// How long a refused or broken watch waits at first, and at most, with as much again as jitter. kube's own limit of a minute is long
+/// for a person who looks on after an outage.
+const PAUSES: (Duration, Duration) = (Duration::from_millis(800), Duration::from_secs(10));
+/// A watch that has held for so long begins with the shortest pause again, though it told nothing.
+const HELD: Duration = Duration::from_mins(1);
+
 /// Follows a kind for ever: fills its store, then tells of each change. A relist tells of what vanished meanwhile.
-/// `gate` opens when the store has been filled once.
+/// `gate` opens when the store has been filled, and closes while the API server does not know the kind: its definition was
+/// deleted. The store then stays as it was, and Cognigy with it, until the definition is there again.
 async fn follow<K>(
     api: Api<K>,
     config: watcher::Config,
-    writer: Writer<K>,
+    mut writer: Writer<K>,
     gate: Gate,
     mut tell: impl FnMut(Change<'_, K>),
 ) where
@@ -47,11 +58,21 @@ async fn follow<K>(
 {
     let mut known: BTreeMap<ObjectKey, String> = BTreeMap::new();
     let mut listed = BTreeMap::new();
-    let mut events = watcher(api, config).default_backoff().reflect(writer).boxed();
+    let start = || {
+        let (first, longest) = PAUSES;
+        let pauses = ExponentialBuilder::new().with_min_delay(first).with_max_delay(longest);
+        let pauses = ExponentialBackoff::from(pauses.without_max_times().with_jitter());
+        watcher(api.clone(), config.clone()).backoff(ResetTimerBackoff::new(pauses, HELD)).boxed()
+    };
+    let mut events = start();
     while let Some(event) = events.next().await {
+        if let Ok(event) = &event {
+            writer.apply_watcher_event(event);
+        }
         match event {
             Ok(Event::Init) => listed = BTreeMap::new(),
             Ok(Event::InitApply(object)) => {
+                tell_of_predecessor(&known, &object, &mut tell);
                 listed.insert(ObjectKey::of(&object), object.uid().unwrap_or_default());
                 tell(Change::Applied(&object));
             }
@@ -62,6 +83,7 @@ async fn follow<K>(
                 gate.open();
             }
             Ok(Event::Apply(object)) => {
+                tell_of_predecessor(&known, &object, &mut tell);
                 known.insert(ObjectKey::of(&object), object.uid().unwrap_or_default());
                 tell(Change::Applied(&object));
             }
@@ -70,11 +92,50 @@ async fn follow<K>(
                 known.remove(&key);
                 tell(Change::Gone(&key, &object.uid().unwrap_or_default()));
             }
-            Err(error) => tracing::warn!(kind = %K::kind(&()), %error, "a watch was interrupted and starts again"),
+            Err(error) => {
+                tracing::warn!(kind = %K::kind(&()), %error, "a watch was interrupted and starts again");
+                if refusal(&error) == Some(404) {
+                    gate.close(format!("the API server, which does not know {}", K::plural(&())));
+                }
+                if needs_list(&error) {
+                    tokio::time::sleep(ANEW).await;
+                    events = start();
+                }
+            }
         }
     }
 }
 
+<<<<<<< HEAD
+/// An object of the same name that went while the watch was interrupted is gone all the same.
+fn tell_of_predecessor<K: Resource>(
+    known: &BTreeMap<ObjectKey, String>,
+    object: &K,
+    tell: &mut impl FnMut(Change<'_, K>),
+) {
+    let key = ObjectKey::of(object);
+    if let Some(before) = known.get(&key).filter(|before| object.uid().as_ref() != Some(*before)) {
+        tell(Change::Gone(&key, before));
+    }
+}
+
+=======
+/// The HTTP status with which the API server refused a watch or its list.
+fn refusal(error: &watcher::Error) -> Option<u16> {
+    match error {
+        watcher::Error::InitialListFailed(kube::Error::Api(status))
+        | watcher::Error::WatchStartFailed(kube::Error::Api(status)) => Some(status.code),
+        _ => None,
+    }
+}
+
+/// Whether a watch cannot go on where it was: kube's tries that for ever where the API server's refusal is the whole answer
+/// and not an event. Such are versions that are too old (410), and kinds that are gone (404): they come back with another history.
+fn needs_list(error: &watcher::Error) -> bool {
+    matches!(error, watcher::Error::WatchStartFailed(_)) && matches!(refusal(error), Some(404 | 410))
+}
+
+>>>>>>> kube
 /// What of an object asks for a pass when it changes: neither a status nor the operator's own annotation does.
 pub(super) fn wish<K: Resource>(object: &K) -> String {
     let annotation = |name| object.annotations().get(name).map_or("", String::as_str);
@@ -101,6 +162,7 @@ pub async fn webhooks(
         let Affected { tenants, policies, rivals } = match change {
             Change::Applied(webhook) => {
                 let key = ObjectKey::of(webhook);
+                context.memos.watched(&webhook.uid().unwrap_or_default());
                 let affected = context.index.record_webhook(webhook);
                 let failure = webhook.status.as_ref().and_then(|status| status.failure.as_ref());
                 let undelivered = failure.map(|failure| failure.undelivered.as_slice()).unwrap_or_default();
@@ -157,6 +219,7 @@ pub async fn tenants(
     follow(api, config, writer, gate, move |change| match change {
         Change::Applied(tenant) => {
             let key = ObjectKey::of(tenant);
+            context.memos.watched(&tenant.uid().unwrap_or_default());
             context.index.record_tenant(tenant);
             context.figures.watched(&key, tenant.status.as_ref().and_then(|status| status.api));
             if let Some(status) = &tenant.status {
@@ -199,6 +262,7 @@ pub async fn policies(
         let key = match change {
             Change::Applied(policy) => {
                 let key = ObjectKey::of(policy);
+                context.memos.watched(&policy.uid().unwrap_or_default());
                 if let Some(status) = &policy.status {
                     context.metrics.conditions("RetryPolicy", &key.namespace, &key.name, &status.conditions);
                 }
@@ -223,6 +287,7 @@ pub async fn policies(
 /// Follows the metadata of Secrets or `ConfigMap`s: whoever reads a changed one looks again at once.
 pub async fn sources<K>(
     api: Api<PartialObjectMeta<K>>,
+    config: watcher::Config,
     writer: Writer<PartialObjectMeta<K>>,
     gate: Gate,
     mut concern: impl FnMut(&ObjectKey),
@@ -230,7 +295,7 @@ pub async fn sources<K>(
     K: Resource<DynamicType = ()> + Clone + Debug + Send + Sync + 'static,
 {
     let mut versions = Seen::default();
-    follow(api, watcher::Config::default(), writer, gate, move |change| match change {
+    follow(api, config, writer, gate, move |change| match change {
         Change::Applied(source) => {
             let key = ObjectKey::of(source);
             if versions.changed(&key, &source.resource_version().unwrap_or_default()) {
@@ -243,4 +308,32 @@ pub async fn sources<K>(
         }
     })
     .await;
+}
+
+#[cfg(test)]
+mod tests {
+    use k8s_openapi::api::core::v1::Pod;
+
+    use super::*;
+
+    #[test]
+    fn an_object_that_was_replaced_while_nobody_watched_is_told_to_be_gone() {
+        let pod = |uid: &str| {
+            let mut pod = Pod::default();
+            pod.metadata.name = Some("orders".into());
+            pod.metadata.namespace = Some("cx".into());
+            pod.metadata.uid = Some(uid.into());
+            pod
+        };
+        let known = BTreeMap::from([(ObjectKey::new("cx", "orders"), "one".to_owned())]);
+        for (uid, expected) in [("one", None), ("two", Some("one"))] {
+            let mut gone = None;
+            tell_of_predecessor(&known, &pod(uid), &mut |change: Change<'_, Pod>| {
+                if let Change::Gone(_, uid) = change {
+                    gone = Some(uid.to_owned());
+                }
+            });
+            assert_eq!(gone.as_deref(), expected, "{uid}");
+        }
+    }
 }

@@ -31,6 +31,7 @@ use super::{
     backoff,
     context::{Cache, Context, Settings, reference},
     figures::Figures,
+    gauges,
     index::Index,
     memo::Memos,
     observer::Observer,
@@ -59,8 +60,10 @@ pub struct Work {
     pub settings: Settings,
     /// The namespaces to watch; `None` is all of them.
     pub scopes: Vec<Option<String>>,
-    /// Which resources to take care of.
+    /// How things are watched.
     pub watch: watcher::Config,
+    /// The labels of the resources to take care of.
+    pub label_selector: Option<String>,
     /// How many passes of one kind may be at work at the same time; those that wait for Cognigy are not counted.
     pub concurrency: u16,
     /// What `/readyz` says.
@@ -99,6 +102,7 @@ impl Work {
         let triggers = context.triggers.clone();
         tasks.spawn(async move { triggers.run_later().await });
         tasks.spawn(rates::follow(context.clone()));
+        tasks.spawn(gauges::follow(context.clone()));
         self.watch(&mut tasks, &context, writers);
         let filled = async {
             context.tenants.ready().await;
@@ -180,20 +184,21 @@ impl Work {
 
     /// Starts one watch for each kind and namespace.
     fn watch(&self, tasks: &mut JoinSet<()>, context: &Arc<Context>, writers: Writers) {
+        let ours = watcher::Config { label_selector: self.label_selector.clone(), ..self.watch.clone() };
         for (scope, writer) in writers.tenants {
             let gate = self.gate("CognigyTenants", scope.as_deref());
             let api = self.api(scope.as_deref());
-            tasks.spawn(watches::tenants(context.clone(), api, self.watch.clone(), writer, gate));
+            tasks.spawn(watches::tenants(context.clone(), api, ours.clone(), writer, gate));
         }
         for (scope, writer) in writers.policies {
             let gate = self.gate("RetryPolicies", scope.as_deref());
             let api = self.api(scope.as_deref());
-            tasks.spawn(watches::policies(context.clone(), api, self.watch.clone(), writer, gate));
+            tasks.spawn(watches::policies(context.clone(), api, ours.clone(), writer, gate));
         }
         for (scope, writer) in writers.webhooks {
             let gate = self.gate("CognigyWebhooks", scope.as_deref());
             let api = self.api(scope.as_deref());
-            tasks.spawn(watches::webhooks(context.clone(), api, self.watch.clone(), writer, gate));
+            tasks.spawn(watches::webhooks(context.clone(), api, ours.clone(), writer, gate));
         }
         for (scope, writer) in writers.secrets {
             let gate = self.gate("Secrets", scope.as_deref());
@@ -203,7 +208,7 @@ impl Work {
                 of.index.sinks_of_secret(key).iter().for_each(|tenant| of.outbox.courier.retry_now(tenant));
                 of.triggers.webhooks(of.index.webhooks_of_secret(key));
             };
-            tasks.spawn(watches::sources(self.api(scope.as_deref()), writer, gate, concern));
+            tasks.spawn(watches::sources(self.api(scope.as_deref()), self.watch.clone(), writer, gate, concern));
         }
         for (scope, writer) in writers.config_maps {
             let gate = self.gate("ConfigMaps", scope.as_deref());
@@ -211,7 +216,7 @@ impl Work {
             let concern = move |key: &ObjectKey| {
                 of.index.tenants_of_config_map(key).into_iter().for_each(|tenant| of.triggers.tenant(tenant));
             };
-            tasks.spawn(watches::sources(self.api(scope.as_deref()), writer, gate, concern));
+            tasks.spawn(watches::sources(self.api(scope.as_deref()), self.watch.clone(), writer, gate, concern));
         }
     }
 

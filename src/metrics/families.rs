@@ -100,6 +100,9 @@ pub(super) struct Work {
     pub(super) time_to_ready: HistogramVec,
     pub(super) drift: IntCounterVec,
     pub(super) leader: IntGauge,
+    pub(super) runtime_tasks: IntGauge,
+    pub(super) events_pending: IntGauge,
+    pub(super) objects_remembered: IntGauge,
 }
 
 impl Work {
@@ -127,6 +130,15 @@ impl Work {
                     "leader",
                     "1 if this replica does the work, 0 if it stands by; without leader election always 1",
                 )?,
+            )?,
+            runtime_tasks: register(r, IntGauge::new("runtime_tasks", "Tasks of the process that are alive")?)?,
+            events_pending: register(
+                r,
+                IntGauge::new("events_pending", "Events that wait to be written to Kubernetes")?,
+            )?,
+            objects_remembered: register(
+                r,
+                IntGauge::new("objects_remembered", "Objects of which something is remembered between passes")?,
             )?,
         })
     }

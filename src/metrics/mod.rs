@@ -94,6 +94,21 @@ impl Metrics {
         self.work.drift.with_label_values(&[tenant]).inc();
     }
 
+    /// How many tasks of the runtime are alive.
+    pub fn runtime_tasks(&self, count: usize) {
+        self.work.runtime_tasks.set(figure(count));
+    }
+
+    /// How many Events wait to be written.
+    pub fn events_pending(&self, count: usize) {
+        self.work.events_pending.set(figure(count));
+    }
+
+    /// Of how many objects something is remembered between passes.
+    pub fn objects_remembered(&self, count: usize) {
+        self.work.objects_remembered.set(figure(count));
+    }
+
     /// A reconcile pass ended. The outcomes are a closed set, hence `'static`: no text of an error may become a label.
     pub fn reconcile(&self, kind: &str, outcome: &'static str, elapsed: Duration) {
         self.work.reconciles.with_label_values(&[kind, outcome]).inc();
@@ -237,6 +252,10 @@ impl Metrics {
     }
 }
 
+fn figure(count: usize) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
+}
+
 impl CallObserver for Metrics {
     fn call(&self, tenant: &str, route: Route, code: Code, elapsed: Duration) {
         self.api.requests.with_label_values(&[tenant, route.as_str(), &code.to_string()]).inc();
@@ -310,6 +329,9 @@ mod tests {
         metrics.outbox_dropped("monitoring");
         metrics.retries_exhausted("cx/production");
         metrics.leader(true);
+        metrics.runtime_tasks(7);
+        metrics.events_pending(8);
+        metrics.objects_remembered(9);
         metrics
     }
 
@@ -339,6 +361,9 @@ mod tests {
             r#"outbox_dropped_total{sink="monitoring"} 1"#,
             r#"retries_exhausted_total{tenant="cx/production"} 1"#,
             "leader 1",
+            "runtime_tasks 7",
+            "events_pending 8",
+            "objects_remembered 9",
             concat!(r#"build_info{version=""#, env!("CARGO_PKG_VERSION"), r#""} 1"#),
         ] {
             assert!(text.lines().any(|line| line == format!("cognigy_operator_{series}")), "{series}\n{text}");

@@ -25,10 +25,13 @@ use tokio_rustls::{TlsConnector, client::TlsStream};
 use url::{Host, Url};
 
 use super::{
-    guard::{Guard, Refusal, literal, without_root},
+    guard::{Guard, Refusal, literal, port_of, without_root},
     request::{request, trace_id},
-    resolve::{Resolver, SystemResolver},
     tls::{self, Settings, TlsFailure, TlsVersion},
+};
+use crate::{
+    net::{Resolver, SystemResolver},
+    text,
 };
 
 /// How much of an answer is read before it is cut.
@@ -41,8 +44,8 @@ const MAX_HEADERS: usize = 100;
 /// How many addresses of a name are tried; all are judged.
 const MAX_TRIED: usize = 8;
 
-/// The port of https.
-const HTTPS: u16 = 443;
+/// How long a message may be, in characters; causes are others' words.
+const MAX_MESSAGE: usize = 500;
 
 /// What is to be checked.
 #[derive(Clone, Debug)]
@@ -87,7 +90,7 @@ pub struct Prober {
 impl Prober {
     /// A prober that resolves names as the machine does.
     pub fn new() -> Self {
-        Self::with_resolver(Arc::new(SystemResolver))
+        Self::with_resolver(Arc::new(SystemResolver::default()))
     }
 
     /// A prober with a resolver of the caller's own.
@@ -112,6 +115,7 @@ impl Prober {
         };
         let passing = result.is_ok();
         let (Ok(message) | Err(message)) = result;
+        let message = text::clean(&message, MAX_MESSAGE).unwrap_or_default();
         Ok(Report {
             passing,
             http_status: seen.http_status.map(|status| status.as_u16()),
@@ -134,10 +138,10 @@ impl Prober {
         let request = request(&check.url, &check.headers, check.version, trace_id).map_err(Stop::failed)?;
         let (host, name) = host_of(&check.url)?;
         seen.stage = Stage::Resolving;
-        let addresses = self.addresses(&host, guard).await?;
+        let addresses = self.addresses(&check.url, &host, guard).await?;
         let config = self.settings.of(check.ca_bundle.clone()).await.map_err(Stop::failed)?;
         seen.stage = Stage::Connecting;
-        let port = check.url.port().unwrap_or(HTTPS);
+        let port = port_of(&check.url);
         let connection = connect(&addresses, port, until).await;
         let connection = connection.map_err(|error| Stop::Failed(format!("cannot connect to port {port}: {error}")))?;
         seen.stage = Stage::Handshaking;
@@ -153,7 +157,7 @@ impl Prober {
     }
 
     /// All addresses of a host, each one judged.
-    async fn addresses(&self, host: &Host<&str>, guard: &Guard) -> Result<Vec<IpAddr>, Stop> {
+    async fn addresses(&self, url: &Url, host: &Host<&str>, guard: &Guard) -> Result<Vec<IpAddr>, Stop> {
         if let Some(address) = literal(host) {
             return Ok(vec![address]); // judged with the URL
         }
@@ -163,7 +167,7 @@ impl Prober {
         if addresses.is_empty() {
             return Err(Stop::Failed(format!("cannot resolve {name}: it has no address")));
         }
-        guard.judge_addresses(&name, &addresses).map_err(Stop::Refused)?;
+        guard.judge_addresses(url, &addresses).map_err(Stop::Refused)?;
         Ok(addresses)
     }
 }

@@ -1,11 +1,19 @@
 //! Where a health check may go. Pure: it judges names and addresses and touches no network.
 
-use std::{error::Error, fmt, iter, net::IpAddr, str::FromStr};
+use std::{
+    error::Error,
+    fmt, iter,
+    net::{IpAddr, SocketAddr},
+    str::FromStr,
+};
 
 use ipnet::IpNet;
 use url::{Host, Url};
 
-use super::address::{Class, embedded};
+use crate::net::address::{Class, embedded};
+
+/// The port of https.
+const HTTPS: u16 = 443;
 
 /// Where a tenant's health checks may go.
 #[derive(Clone, Debug, Default)]
@@ -17,8 +25,33 @@ pub struct Guard {
     /// The operator's `--allow-private-callbacks`. An IPv6 form of an IPv4 address needs both ranges in it: that of the
     /// form (as `64:ff9b::/96`) and, where the IPv4 address is not public, that of the address.
     pub private_ranges: Vec<IpNet>,
-    /// Addresses that no switch allows: the cluster's own API server and the operator's own pod.
-    pub never: Vec<IpAddr>,
+    /// What no switch allows: the cluster's own API server and the operator's own pod.
+    pub never: Vec<Own>,
+}
+
+/// What belongs to the cluster's API server or to the operator itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Own {
+    /// This address, whatever the port.
+    Address(IpAddr),
+    /// This port of every loopback address: there, where rehearsals have API server and callbacks, the address tells nothing.
+    LoopbackPort(u16),
+}
+
+impl Own {
+    /// What is own where something of the API server's or the operator's listens.
+    pub fn at(listener: SocketAddr) -> Self {
+        let address = listener.ip().to_canonical();
+        if address.is_loopback() { Self::LoopbackPort(listener.port()) } else { Self::Address(address) }
+    }
+
+    fn is(self, address: IpAddr, port: u16) -> bool {
+        let address = address.to_canonical();
+        match self {
+            Self::Address(own) => own.to_canonical() == address,
+            Self::LoopbackPort(own) => own == port && address.is_loopback(),
+        }
+    }
 }
 
 /// A host that a tenant allows: `api.example.com`, an IP address, or `*.example.com` for every name below `example.com`
@@ -86,20 +119,21 @@ impl Guard {
             return Err(refuse(Rule::HostNotAllowed(self.allowed_hosts.clone())));
         }
         match literal(&host) {
-            Some(address) => self.judge_address(address).map_err(refuse),
+            Some(address) => self.judge_address(address, port_of(url)).map_err(refuse),
             None => Ok(()),
         }
     }
 
-    /// Judges all addresses that `host` resolved to: one that is forbidden forbids all.
-    pub fn judge_addresses(&self, host: &str, addresses: &[IpAddr]) -> Result<(), Refusal> {
-        let judge = |address: &IpAddr| self.judge_address(*address);
-        addresses.iter().try_for_each(judge).map_err(|rule| Refusal { host: host.to_owned(), rule })
+    /// Judges all addresses that the host of `url` resolved to: one that is forbidden forbids all.
+    pub fn judge_addresses(&self, url: &Url, addresses: &[IpAddr]) -> Result<(), Refusal> {
+        let judge = |address: &IpAddr| self.judge_address(*address, port_of(url));
+        let host = || url.host_str().unwrap_or_default().to_owned();
+        addresses.iter().try_for_each(judge).map_err(|rule| Refusal { host: host(), rule })
     }
 
-    fn judge_address(&self, address: IpAddr) -> Result<(), Rule> {
+    fn judge_address(&self, address: IpAddr, port: u16) -> Result<(), Rule> {
         let forms = || iter::once(address).chain(embedded(address).into_iter().map(IpAddr::from));
-        let is_own = |form: IpAddr| self.never.iter().any(|own| own.to_canonical() == form.to_canonical());
+        let is_own = |form: IpAddr| self.never.iter().any(|own| own.is(form, port));
         if forms().any(is_own) {
             return Err(Rule::OwnAddress(address));
         }
@@ -219,6 +253,11 @@ impl fmt::Display for Subject<'_> {
             write!(f, "{host} leads to {address}, which ")
         }
     }
+}
+
+/// The port that a URL leads to.
+pub(super) fn port_of(url: &Url) -> u16 {
+    url.port().unwrap_or(HTTPS)
 }
 
 /// The address of a host that is written as one.

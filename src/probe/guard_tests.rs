@@ -19,7 +19,11 @@ fn judge_url(guard: &Guard, url: &str) -> Result<(), Refusal> {
 }
 
 fn judge_address(guard: &Guard, address: &str) -> Result<(), Refusal> {
-    guard.judge_addresses("hooks.example.com", &[address.parse().unwrap()])
+    judge_addresses(guard, &[address.parse().unwrap()])
+}
+
+fn judge_addresses(guard: &Guard, addresses: &[IpAddr]) -> Result<(), Refusal> {
+    guard.judge_addresses(&Url::parse("https://hooks.example.com:8443/").unwrap(), addresses)
 }
 
 /// Every URL here must be refused by a guard without switches; those that no switch opens come with the word `never`.
@@ -190,14 +194,14 @@ fn an_ipv6_form_needs_its_own_range_and_that_of_the_address_within() {
 #[test]
 fn one_forbidden_address_forbids_all() {
     let addresses = ["1.1.1.1", "2606:4700::1111", "10.0.0.5", "8.8.8.8"].map(|address| address.parse().unwrap());
-    let refusal = Guard::default().judge_addresses("hooks.example.com", &addresses).unwrap_err();
+    let refusal = judge_addresses(&Guard::default(), &addresses).unwrap_err();
     assert!(refusal.to_string().contains("10.0.0.5"), "{refusal}");
-    assert_eq!(Guard::default().judge_addresses("hooks.example.com", &addresses[..2]), Ok(()));
+    assert_eq!(judge_addresses(&Guard::default(), &addresses[..2]), Ok(()));
 }
 
 #[test]
 fn the_api_server_and_the_own_pod_are_never_called_in_any_form() {
-    let never = ["34.1.2.3", "10.96.0.1", "2606:4700::9"].map(|address| address.parse().unwrap()).to_vec();
+    let never = ["34.1.2.3", "10.96.0.1", "2606:4700::9"].map(|own| Own::Address(own.parse().unwrap())).to_vec();
     let guard = Guard { never, ..guard(&["0.0.0.0/0", "::/0"]) };
     for address in ["34.1.2.3", "10.96.0.1", "2606:4700::9", "::ffff:34.1.2.3", "64:ff9b::10.96.0.1", "2002:2201:203::"]
     {
@@ -206,6 +210,19 @@ fn the_api_server_and_the_own_pod_are_never_called_in_any_form() {
     }
     assert!(matches!(judge_url(&guard, "https://10.96.0.1/").unwrap_err().rule(), Rule::OwnAddress(_)));
     assert_eq!(judge_address(&guard, "10.96.0.2"), Ok(()));
+}
+
+#[test]
+fn on_loopback_an_own_port_is_never_called_at_any_address_and_in_any_form() {
+    let never = vec![Own::at("127.0.0.1:8443".parse().unwrap()), Own::at("[::ffff:34.1.2.3]:443".parse().unwrap())];
+    let guard = Guard { never, ..guard(&["0.0.0.0/0", "::/0"]) };
+    for address in ["127.0.0.1", "127.0.0.9", "::1", "::ffff:127.0.0.1", "2002:7f00:1::", "34.1.2.3"] {
+        let refusal = judge_address(&guard, address).unwrap_err();
+        assert!(matches!(refusal.rule(), Rule::OwnAddress(_)), "{address}: {refusal}");
+    }
+    assert!(matches!(judge_url(&guard, "https://127.1:8443/").unwrap_err().rule(), Rule::OwnAddress(_)));
+    assert_eq!(judge_url(&guard, "https://127.0.0.1/"), Ok(()));
+    assert_eq!(judge_address(&guard, "10.0.0.5"), Ok(()));
 }
 
 #[test]
@@ -281,8 +298,8 @@ proptest! {
         let within = IpAddr::from([a, b, c, d]);
         let ranges: Vec<IpNet> = vec!["::/0".parse().unwrap(), "10.0.0.0/8".parse().unwrap()];
         let guard = Guard { private_ranges: ranges, allow_private_networks: true, ..Guard::default() };
-        let judge = |address| guard.judge_addresses("x", &[address]).is_ok();
+        let judge = |address| judge_addresses(&guard, &[address]).is_ok();
         prop_assert!(judge(within) || !judge(IpAddr::from(form)));
-        prop_assert!(Guard::default().judge_addresses("x", &[IpAddr::from(form)]).is_err());
+        prop_assert!(judge_addresses(&Guard::default(), &[IpAddr::from(form)]).is_err());
     }
 }

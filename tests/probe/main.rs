@@ -6,7 +6,7 @@ mod endpoint;
 
 use std::{sync::Arc, time::Duration};
 
-use cognigy_operator::probe::{Check, Guard, Prober, Report, TlsVersion};
+use cognigy_operator::probe::{Check, Guard, Own, Prober, Report, TlsVersion};
 use http::{Method, StatusCode};
 use jiff::Timestamp;
 use rustls::version;
@@ -297,7 +297,7 @@ async fn an_address_as_host_is_called_without_a_resolver() {
 async fn what_the_guard_forbids_is_refused_before_any_connection() {
     let endpoint = Endpoint::start(answer(StatusCode::OK), Tls::default()).await;
     let one_only = Guard { private_ranges: vec!["127.0.0.1/32".parse().unwrap()], ..loopback_allowed() };
-    let own = Guard { never: vec!["127.0.0.1".parse().unwrap()], ..loopback_allowed() };
+    let own = Guard { never: vec![Own::LoopbackPort(endpoint.port)], ..loopback_allowed() };
     let elsewhere = Guard { allowed_hosts: vec!["*.example.com".parse().unwrap()], ..loopback_allowed() };
     for (guard, words) in [
         (Guard::default(), "leads to 127.0.0.1, which is a loopback address"),

@@ -1,25 +1,15 @@
 //! `cargo xtask demo`: builds what the demo needs, in sight of the reader, and becomes the program `crates/demo`.
 
-use std::{
-    env,
-    io::{self, IsTerminal as _},
-    os::unix::process::CommandExt as _,
-    path::PathBuf,
-    process::Command,
-    thread,
-    time::{Duration, Instant},
-};
+use std::{os::unix::process::CommandExt as _, path::PathBuf, process::Command};
 
 use crate::{
     Result,
-    cargo::{cargo, run as run_command},
+    cargo::run as run_command,
     control_plane,
+    program::{OPERATOR, build, built},
 };
 
-const OPERATOR: &str = "cognigy-operator";
 const DEMO: &str = "demo";
-/// How often a long build says that it goes on, where cargo has no terminal to draw its progress on.
-const SIGN_OF_LIFE: Duration = Duration::from_secs(20);
 
 /// How the demo runs; by default until Ctrl-C, on a control plane of its own.
 #[derive(clap::Args)]
@@ -60,32 +50,6 @@ fn prepare(args: &Args) -> Result<Command> {
         Some(file) => demo.arg("--kubeconfig").arg(file),
         None => demo.env("KUBEBUILDER_ASSETS", control_plane::locate()?.folder()),
     };
-    build()?;
+    build(DEMO)?;
     Ok(demo)
-}
-
-fn build() -> Result<()> {
-    eprintln!("building the operator, the simulator and the demo: some minutes the first time, seconds from then on");
-    let packages = ["--package", OPERATOR, "--package", DEMO, "--bins"];
-    let command = cargo(["build"].into_iter().chain(packages));
-    if io::stderr().is_terminal() {
-        return run_command(command);
-    }
-    let begin = Instant::now();
-    let build = thread::spawn(move || run_command(command).map_err(|error| error.to_string()));
-    let mut told = begin;
-    while !build.is_finished() {
-        thread::sleep(Duration::from_millis(50));
-        if told.elapsed() >= SIGN_OF_LIFE {
-            told = Instant::now();
-            eprintln!("still building ({} s)", begin.elapsed().as_secs());
-        }
-    }
-    build.join().unwrap_or_else(|_| Err("the build was broken off".into())).map_err(Into::into)
-}
-
-/// Cargo puts the programs where it put this one.
-fn built(program: &str) -> Result<PathBuf> {
-    let here = env::current_exe().map_err(|error| format!("cannot find the folder of cargo's programs: {error}"))?;
-    Ok(here.with_file_name(program))
 }

@@ -7,6 +7,8 @@ mod crds;
 mod demo;
 mod deny;
 mod docs;
+mod program;
+mod soak;
 mod test;
 
 use std::{error::Error, process::ExitCode};
@@ -36,6 +38,8 @@ enum Command {
     Demo(demo::Args),
     /// Write the field reference to docs/reference.md, from deploy/crds/
     Docs,
+    /// Run the operator for a long time under steady faults; the exit code is 0 only if it stayed level and lost nothing
+    Soak(soak::Args),
     /// Run every check of the project in order, up to the first that fails
     Test(test::Args),
 }
@@ -47,6 +51,7 @@ fn main() -> ExitCode {
         Command::Crds => crds::run(),
         Command::Demo(args) => demo::run(&args),
         Command::Docs => docs::run(),
+        Command::Soak(args) => soak::run(&args),
         Command::Test(args) => test::run(&args),
     };
     match result {

@@ -3,10 +3,11 @@
 use std::path::PathBuf;
 
 use cognigy_simulator::Simulator;
+use demo::operator::Operator;
 use tempfile::TempDir;
 use tokio::task::JoinHandle;
 
-use crate::{Result, cluster::Cluster, operator::Operator, screen::Screen};
+use crate::{Result, cluster::Cluster, screen::Screen};
 
 /// What runs, filled bit by bit. Dropped, it ends everything; [`House::close`] ends it in order.
 #[derive(Debug)]

@@ -10,7 +10,7 @@ use tokio::net::TcpStream;
 use crate::Result;
 
 /// The status and the body, which is text.
-pub(crate) async fn get(address: SocketAddr, path: &str) -> Result<(StatusCode, String)> {
+pub async fn get(address: SocketAddr, path: &str) -> Result<(StatusCode, String)> {
     let stream = TcpStream::connect(address).await?;
     let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
     // It ends with the sender; what fails on it fails the request too.

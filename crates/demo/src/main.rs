@@ -3,7 +3,7 @@
 //! ```text
 //! House ─┬─ cluster.rs   a control plane of its own, or the reader's cluster; kubectl for either
 //!        ├─ simulator    in this process, so that scenario.rs can act at the right moment
-//!        └─ operator.rs  the operator as a process
+//!        └─ operator     the operator as a process (lib.rs, which cargo xtask soak shares)
 //! manifests.rs  examples/ with the simulator's addresses
 //! objects.rs, events.rs, metrics.rs, calls.rs   what is read, as tables;  screen.rs   how it is shown
 //! ```
@@ -14,19 +14,18 @@ mod calls;
 mod cluster;
 mod events;
 mod house;
-mod http;
 mod kubectl;
 mod manifests;
 mod metrics;
 mod objects;
-mod operator;
 mod scenario;
 mod screen;
 mod show;
 
-use std::{error::Error, fmt::Display, path::PathBuf, process::ExitCode};
+use std::{fmt::Display, path::PathBuf, process::ExitCode};
 
 use clap::Parser;
+use demo::Result;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::{
@@ -34,9 +33,6 @@ use crate::{
     screen::{Screen, Style},
     show::Verdict,
 };
-
-/// What most functions return; `main` prints the error for the person who ran the demo.
-type Result<T> = std::result::Result<T, Box<dyn Error + Send + Sync>>;
 
 /// As `cargo xtask demo` was called, and where it put the operator.
 #[derive(Debug, Parser)]

@@ -13,11 +13,7 @@ use control_plane::{Process, Watchdog};
 use hyper::StatusCode;
 use tokio::time::sleep;
 
-use crate::{
-    Result,
-    cluster::{Cluster, NAMESPACE},
-    http,
-};
+use crate::{Result, http};
 
 const NAME: &str = "cognigy-operator";
 const FLAG_VARIABLES: &str = "COGNIGY_OPERATOR_";
@@ -27,15 +23,15 @@ const POLL: Duration = Duration::from_millis(100);
 
 /// The operator's process and where it answers.
 #[derive(Debug)]
-pub(crate) struct Operator {
+pub struct Operator {
     process: Process,
     address: SocketAddr,
     log: PathBuf,
 }
 
 impl Operator {
-    /// Starts it and waits until it is ready.
-    pub(crate) async fn start(program: &Path, cluster: &Cluster, log: PathBuf) -> Result<Self> {
+    /// Starts it with these flags besides and waits until it is ready; `log` is a new file for what it prints.
+    pub async fn start(program: &Path, kubeconfig: &Path, flags: &[&str], log: PathBuf) -> Result<Self> {
         let address = free_address()?;
         let mut command = Command::new(program);
         for (variable, _) in env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with(FLAG_VARIABLES)) {
@@ -46,16 +42,14 @@ impl Operator {
             let more = env::var(variable).map(|hosts| format!(",{hosts}")).unwrap_or_default();
             command.env(variable, format!("127.0.0.1,localhost{more}"));
         }
-        command.env("KUBECONFIG", cluster.kubeconfig()).args([
+        command.env("KUBECONFIG", kubeconfig).args([
             "run",
             "--allow-private-callbacks",
             "127.0.0.0/8",
             "--http-listen",
             &address.to_string(),
         ]);
-        if cluster.is_of_reader() {
-            command.args(["--watch-namespaces", NAMESPACE]);
-        }
+        command.args(flags);
         let watchdog = Arc::new(Watchdog::start(None)?);
         let process = Process::start(NAME, command, log.clone(), &watchdog)?;
         let mut operator = Self { process, address, log };
@@ -86,27 +80,27 @@ impl Operator {
     }
 
     /// An error when it has ended.
-    pub(crate) fn check(&mut self) -> Result<()> {
+    pub fn check(&mut self) -> Result<()> {
         Ok(self.process.check()?)
     }
 
     /// Its process id.
-    pub(crate) fn id(&self) -> u32 {
+    pub fn id(&self) -> u32 {
         self.process.id()
     }
 
     /// Where its metrics are.
-    pub(crate) fn metrics_url(&self) -> String {
+    pub fn metrics_url(&self) -> String {
         format!("http://{}/metrics", self.address)
     }
 
     /// What it measured, in Prometheus' text format.
-    pub(crate) async fn metrics(&self) -> Result<String> {
+    pub async fn metrics(&self) -> Result<String> {
         Ok(http::get(self.address, "/metrics").await?.1)
     }
 
     /// Ends it as Kubernetes would: SIGTERM, and time to finish.
-    pub(crate) async fn stop(self) -> Result<()> {
+    pub async fn stop(self) -> Result<()> {
         Ok(self.process.stop().await?)
     }
 }

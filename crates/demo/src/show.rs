@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use cognigy_simulator::{Handle, Options, Simulator};
+use demo::operator::Operator;
 use tokio::time::sleep;
 
 use crate::{
@@ -13,7 +14,6 @@ use crate::{
     manifests::{self, CA_CONFIG_MAP, SECRET},
     metrics,
     objects::{self, Object},
-    operator::Operator,
     scenario::{self, CONTESTED, FAILED_CHECKS, FOREIGN_FIELD, FOREIGN_VALUE, IMPORTED, LUCKY, UNHEALTHY},
     screen::{Screen, Style, cell, plain},
 };
@@ -117,7 +117,8 @@ async fn build(args: &Args, house: &mut House, screen: &mut Screen) -> Result<Ha
 
     screen.doing("starting the operator");
     let begin = Instant::now();
-    let operator = Operator::start(&args.operator, cluster, log.clone()).await?;
+    let flags: &[&str] = if cluster.is_of_reader() { &["--watch-namespaces", NAMESPACE] } else { &[] };
+    let operator = Operator::start(&args.operator, cluster.kubeconfig(), flags, log.clone()).await?;
     let seconds = begin.elapsed().as_secs_f64();
     let id = operator.id();
     screen.done("operator", format_args!("process {id}, ready after {seconds:.1} s; its log: {}", log.display()));

@@ -28,7 +28,10 @@ use tracing::warn;
 use uuid::Uuid;
 
 use self::writer::{Entry, write_events};
-use crate::api::event::{EventKind, EventReason};
+use crate::{
+    api::event::{EventKind, EventReason},
+    text,
+};
 
 /// Who reports, in every Event.
 pub const REPORTING_CONTROLLER: &str = "cognigy.io/operator";
@@ -48,8 +51,8 @@ pub struct Fact {
     pub reason: EventReason,
     /// To which object.
     pub object: ObjectReference,
-    /// What changed outside: id, version or `ETag` before and after, latency. Never a secret. Control characters become
-    /// blanks, and what is over 1 kB is cut.
+    /// What changed outside: id, version or `ETag` before and after, latency. Never a secret. Control and invisible
+    /// characters become blanks, and what is over 1 kB is cut.
     pub note: String,
     /// The id in Cognigy.
     pub webhook_id: Option<String>,
@@ -212,6 +215,11 @@ impl Trail {
         }
     }
 
+    /// How many Events wait to be written.
+    pub fn pending(&self) -> usize {
+        self.queue.max_capacity() - self.queue.capacity()
+    }
+
     /// How many Events found the queue full.
     pub fn dropped(&self) -> u64 {
         self.dropped.load(Ordering::Relaxed)
@@ -234,9 +242,9 @@ pub fn reporting_instance() -> String {
     variable("POD_NAME").or_else(|| variable("HOSTNAME")).or_else(host).unwrap_or_else(|| "unknown".to_owned())
 }
 
-/// On one line, without control characters, at most [`MAX_NOTE`] bytes.
+/// On one line, without what could deceive, at most [`MAX_NOTE`] bytes.
 fn clean(note: &str) -> String {
-    let line: String = note.trim().chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+    let line = text::one_line(note);
     if line.len() <= MAX_NOTE { line } else { format!("{}…", cut(&line, MAX_NOTE - '…'.len_utf8())) }
 }
 
@@ -375,7 +383,7 @@ mod tests {
         for _ in 0..QUEUE + 3 {
             trail.record(fact("n"));
         }
-        assert_eq!(trail.dropped(), 3);
+        assert_eq!((trail.dropped(), trail.pending()), (3, QUEUE));
         assert_eq!(lines.count(), QUEUE + 3);
     }
 

@@ -1,11 +1,11 @@
 //! Reads what a connection needs: the spec, its Secrets and its CA bundle.
 
-use std::{collections::BTreeSet, net::IpAddr, time::Duration};
+use std::{collections::BTreeSet, time::Duration};
 
 use http::HeaderName;
 use kube::ResourceExt as _;
 use secrecy::{ExposeSecret as _, SecretString};
-use url::{Host, Url};
+use url::Url;
 
 use crate::{
     api::{
@@ -15,7 +15,7 @@ use crate::{
     cluster::secret::Source,
     cognigy::{self, Auth, BreakerConfig, SessionConfig, Surface},
     controller::{context::Context, error::Failure},
-    probe::address::{self, Class},
+    net::judge_literal,
 };
 
 /// The objects that hold a tenant's credentials and certificates.
@@ -191,21 +191,8 @@ pub fn url(field: &str, text: &str, allow_http: bool) -> Result<Url, Failure> {
         }
         scheme => return Err(invalid(format!("its scheme is {scheme}; give an https URL"))),
     }
-    let literal = match url.host() {
-        Some(Host::Ipv4(address)) => Some(address.into()),
-        Some(Host::Ipv6(address)) => Some(address.into()),
-        Some(Host::Domain(_)) | None => None,
-    };
-    if literal.is_some_and(never_called) {
-        return Err(invalid("link-local and metadata addresses are never called".into()));
-    }
+    judge_literal(&url).map_err(|never| invalid(never.to_string()))?;
     Ok(url)
-}
-
-/// Whether an address, or one that hides in it, is link-local, of a metadata service or no host's at all.
-fn never_called(address: IpAddr) -> bool {
-    let hidden = address::embedded(address).into_iter().map(IpAddr::from);
-    std::iter::once(address).chain(hidden).filter_map(Class::of).any(Class::is_never_allowed)
 }
 
 /// Absolute, or a path that is appended to the base URL (cognigy-api.md §1).

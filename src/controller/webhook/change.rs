@@ -1,20 +1,27 @@
 //! What a pass is about: whether anything changed since the last one that went well, and whether the present change is
 //! to be tried now. All of it from the status, so that a restart decides alike.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
-use kube::runtime::controller::Action;
+use kube::{ResourceExt as _, runtime::controller::Action};
 use sha2::{Digest as _, Sha256};
 
+<<<<<<< HEAD
 use super::{ground::Ground, health, status::conditions};
+=======
+use super::{ground::Ground, observe, status::conditions};
+>>>>>>> kube
 use crate::{
-    api::{CognigyWebhook, Reason, webhook},
-    controller::status::{has_reason, is_ready},
+    api::{CognigyTenant, CognigyWebhook, Reason, webhook},
+    controller::{
+        backoff,
+        context::Context,
+        memo::NextTry,
+        status::{has_reason, is_ready, is_stalled},
+    },
+    retry::Jitter,
 };
-
-/// No try is put off longer than the longest delay that a policy can have (a day), whatever the clock says.
-const LONGEST: Duration = Duration::from_hours(24);
 
 /// Names the change that the spec, the policy, the Secrets and the tenant ask for together.
 pub fn name(webhook: &CognigyWebhook, ground: Ground<'_>) -> String {
@@ -49,12 +56,37 @@ pub fn failure(webhook: &CognigyWebhook, change: &str) -> Option<webhook::Failur
 }
 
 /// How long the present change waits for its next try; `None`: it can be tried now.
-pub fn wait(webhook: &CognigyWebhook, ground: Ground<'_>) -> Option<Action> {
+///
+/// The status tells it in wall time, for people and for the next process. This one goes by its own memory, which no step of the clock
+/// moves; a new process waits no longer than the delay that was once chosen, however far ahead the time in the status is.
+pub fn wait(webhook: &CognigyWebhook, context: &Context, ground: Ground<'_>) -> Option<Action> {
     let failure = failure(webhook, &name(webhook, ground))?;
-    let Some(next) = failure.next_attempt_at else { return Some(Action::await_change()) };
-    let next = next.0;
-    let left = Duration::try_from(next.duration_since(Timestamp::now())).ok()?.min(LONGEST);
+    let Some(told) = failure.next_attempt_at else { return Some(Action::await_change()) };
+    let now = Instant::now();
+    let uid = webhook.uid().unwrap_or_default();
+    let next = context.memos.get(&uid).next_try.filter(|next| next.is(told.0)).unwrap_or_else(|| {
+        let left = left(told.0, Timestamp::now()).min(longest(webhook, context, ground.tenant, failure.attempts));
+        let next = NextTry::new(told.0, now + left);
+        context.memos.update(&uid, |memo| memo.next_try = Some(next));
+        next
+    });
+    let left = next.at.saturating_duration_since(now);
     (!left.is_zero()).then(|| Action::requeue(left + Duration::from_millis(20)))
+}
+
+fn left(next: Timestamp, now: Timestamp) -> Duration {
+    Duration::try_from(next.duration_since(now)).unwrap_or_default()
+}
+
+/// The longest delay that can have been chosen after this many attempts.
+fn longest(webhook: &CognigyWebhook, context: &Context, tenant: &CognigyTenant, attempts: i32) -> Duration {
+    if is_stalled(conditions(webhook.status.as_ref())) {
+        return backoff::longest_resync(observe::resync_period(Some(tenant)));
+    }
+    let schedule = observe::schedule(webhook, context);
+    let attempts = u32::try_from(attempts).unwrap_or_default();
+    let delay = |jitter| schedule.delay_before(attempts, Jitter::new(jitter));
+    delay(0.0).max(delay(1.0))
 }
 
 /// Whether all that is told to be missing is a passing health check.

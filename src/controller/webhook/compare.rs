@@ -5,10 +5,13 @@ use std::collections::BTreeMap;
 use crate::{
     api::webhook::Drift,
     cognigy::{BackoffStrategy, Integration, IntervalPolicy, Registration, StoredPolicy, Webhook, WindowPolicy},
+    text,
 };
 
-/// How many differences a status shows.
+/// How many differences a status or a sentence shows.
 const SHOWN: usize = 10;
+/// How much of a value is shown, in characters: what stands in Cognigy can be of any length and hold anything.
+const SHOWN_CHARS: usize = 256;
 /// What stands for a value that may be secret.
 const REDACTED: &str = "***";
 
@@ -27,7 +30,7 @@ pub fn registration(wished: &Registration, actual: &Integration) -> Vec<Drift> {
         if wished.headers.get(name) != headers.get(name) {
             let shown = |there: bool| there.then(|| REDACTED.to_owned());
             differences.push(Drift {
-                path: format!("headers.{name}"),
+                path: format!("headers.{}", readable(name)),
                 desired: shown(wished.headers.contains_key(name)),
                 actual: shown(headers.contains_key(name)),
             });
@@ -51,7 +54,7 @@ pub fn policy(wished: &IntervalPolicy, actual: &Webhook) -> Vec<Drift> {
     match actual.retry_policy() {
         None => differences.push(Drift { path: "retryPolicy".into(), desired: Some(shown(wished)), actual: None }),
         Some(StoredPolicy::Unknown(value)) => {
-            let actual = Some(value.to_string());
+            let actual = Some(readable(&value.to_string()));
             differences.push(Drift { path: "retryPolicy".into(), desired: Some(shown(wished)), actual });
         }
         Some(StoredPolicy::Interval(actual)) => {
@@ -116,17 +119,27 @@ pub fn for_status(mut differences: Vec<Drift>) -> Vec<Drift> {
 /// The differences as a sentence for an event.
 pub fn sentence(differences: &[Drift]) -> String {
     let value = |value: &Option<String>| value.clone().unwrap_or_else(|| "nothing".into());
-    let parts: Vec<String> = differences
+    let mut parts: Vec<String> = differences
         .iter()
+        .take(SHOWN)
         .map(|drift| format!("{} {} → {}", drift.path, value(&drift.actual), value(&drift.desired)))
         .collect();
+    if differences.len() > SHOWN {
+        parts.push(format!("and {} more", differences.len() - SHOWN));
+    }
     parts.join(", ")
 }
 
 fn field(differences: &mut Vec<Drift>, path: &str, desired: Option<String>, actual: Option<String>) {
     if desired != actual {
+        let [desired, actual] = [desired, actual].map(|value| value.as_deref().map(readable));
         differences.push(Drift { path: path.into(), desired, actual });
     }
+}
+
+/// A value as a status shows it.
+fn readable(value: &str) -> String {
+    text::clean(value, SHOWN_CHARS).unwrap_or_default()
 }
 
 /// As the operator would write it, so that spellings of one URL do not count as a difference.
@@ -136,4 +149,27 @@ fn normal_url(text: &str) -> String {
 
 fn shown(policy: &IntervalPolicy) -> String {
     format!("{} retries after {:?} ms", policy.max_retries, policy.intervals_ms)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::text::is_unfit;
+
+    #[test]
+    fn what_cognigy_holds_is_shown_short_and_without_what_could_deceive() {
+        let hostile = format!("a\u{1b}[31m\u{202e}{}", "x".repeat(100_000));
+        let mut differences = Vec::new();
+        for number in 0..1000 {
+            field(&mut differences, &format!("field{number}"), Some("orders".into()), Some(hostile.clone()));
+        }
+        let sentence = sentence(&differences);
+        assert!(sentence.ends_with("and 990 more") && sentence.len() < 2 * SHOWN * SHOWN_CHARS, "{sentence}");
+        let shown = for_status(differences);
+        assert_eq!(shown.len(), SHOWN);
+        for drift in shown {
+            let actual = drift.actual.unwrap();
+            assert!(actual.chars().count() == SHOWN_CHARS && !actual.chars().any(is_unfit), "{actual:?}");
+        }
+    }
 }

@@ -95,7 +95,7 @@ pub fn requested(webhook: &CognigyWebhook) -> bool {
 /// How long a pass can rest: nothing changed and the resync is not due, or a failed change waits for its next try.
 fn rest(webhook: &CognigyWebhook, context: &Context, ground: Ground<'_>, settled: bool) -> Option<Action> {
     if !settled {
-        return change::wait(webhook, ground);
+        return change::wait(webhook, context, ground);
     }
     let uid = webhook.uid().unwrap_or_default();
     let now = Instant::now();

@@ -30,6 +30,7 @@ use crate::{
         backoff,
         context::Context,
         error::{Class, Disposition, Failure},
+        memo::NextTry,
         office,
         pass::PassError,
         status::is_ready,
@@ -313,6 +314,7 @@ impl<'a> Report<'a> {
                     schedule.delay_before(tries.min(schedule.max_retries), Jitter::new(rand::random()))
                 };
                 failure.next_attempt_at = now.checked_add(wait).ok().map(Time);
+                self.remember(failure.next_attempt_at.as_ref(), wait);
                 let tries = failure.attempts;
                 draft.failure = Some(failure);
                 let verdict = if exhausted {
@@ -325,14 +327,15 @@ impl<'a> Report<'a> {
             }
             Class::User | Class::Refused => {
                 let now = Timestamp::now();
-                let next = (disposition.class == Class::User).then(|| now.checked_add(resync).ok()).flatten();
+                let next = (disposition.class == Class::User).then(|| now.checked_add(resync).ok()).flatten().map(Time);
+                self.remember(next.as_ref(), resync);
                 let before = self.failed_before(draft);
                 draft.failure = match &self.change {
                     Some(change) => Some(FailureStatus {
                         change: Some(change.clone()),
                         attempts: 1,
                         since: before.since.clone().or(Some(Time(now))),
-                        next_attempt_at: next.map(Time),
+                        next_attempt_at: next,
                         last_error: Some(message),
                         ..before
                     }),
@@ -348,6 +351,12 @@ impl<'a> Report<'a> {
                 (verdict, Action::requeue(wait.max(SOON)))
             }
         }
+    }
+
+    /// Remembers when the next try is, so that the wait for it ends in time though somebody sets the clock.
+    fn remember(&self, told: Option<&Time>, wait: Duration) {
+        let next = told.map(|told| NextTry::new(told.0, Instant::now() + wait));
+        self.context.memos.update(&self.webhook.uid().unwrap_or_default(), |memo| memo.next_try = next);
     }
 
     /// What is known of the failure of this very change, and what is carried on from earlier ones.

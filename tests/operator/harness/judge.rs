@@ -39,8 +39,10 @@ async fn judge<K>(
 ) where
     K: Resource<DynamicType = ()> + Clone + DeserializeOwned + Debug + Send + Sync + 'static,
 {
-    let mut versions = watcher(api, watcher::Config::default()).touched_objects().boxed();
-    while let Some(Ok(object)) = versions.next().await {
+    let mut versions = watcher(api, watcher::Config::default()).default_backoff().touched_objects().boxed();
+    while let Some(version) = versions.next().await {
+        // Watches are interrupted where a test stops the API server.
+        let Ok(object) = version else { continue };
         let Some((conditions, observed)) = status(&object) else { continue };
         let generation = object.meta().generation.unwrap_or_default();
         for violation in kstatus_violations(&conditions, observed, generation) {

@@ -11,7 +11,12 @@ use std::{
     sync::{Arc, Mutex},
 };
 
-use cognigy_operator::{api, cluster::crds, cognigy::install_crypto_provider, server::Readiness};
+use cognigy_operator::{
+    api,
+    cluster::{crds, patience::Patience},
+    cognigy::install_crypto_provider,
+    server::Readiness,
+};
 use cognigy_simulator::{Handle, Options, Simulator};
 use control_plane::{AuditLevel, ControlPlane, User};
 use k8s_openapi::{
@@ -93,16 +98,16 @@ async fn run(plane: Plane, options: Options, test: impl AsyncFnOnce(&World)) {
 
 /// A client for this user.
 pub async fn client_for(plane: &ControlPlane, user: &User) -> Client {
-    client_of(&plane.kubeconfig(user).unwrap()).await
+    client_of(&plane.kubeconfig(user).unwrap(), Patience::default()).await
 }
 
 /// A client as this kubeconfig says.
-pub async fn client_of(kubeconfig: &str) -> Client {
+pub async fn client_of(kubeconfig: &str, patience: Patience) -> Client {
     install_crypto_provider();
     let kubeconfig = Kubeconfig::from_yaml(kubeconfig).unwrap();
     let mut config = Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await.unwrap();
     config.proxy_url = None;
-    Client::try_from(config).unwrap()
+    patience.client(config).unwrap()
 }
 
 impl Plane {

@@ -8,7 +8,7 @@ use std::{
 };
 
 use cognigy_operator::{
-    cluster::audit::AuditSink,
+    cluster::{audit::AuditSink, patience::Patience},
     controller::{Operator, Settings},
 };
 use control_plane::{User, gateway::Gateway};
@@ -53,13 +53,18 @@ impl World {
     /// Starts an operator that is this user to the API server and watches these namespaces.
     pub async fn start_operator_as(&self, user: &User, namespaces: &[&str]) {
         let client = client_for(&self.plane, user).await;
-        self.start_operator_with(client, namespaces).await;
+        self.start_operator_with(client, namespaces, Patience::default()).await;
     }
 
     /// Starts an operator for this namespace whose way to the API server leads through a gateway: one of [`World::gateway`].
     pub async fn start_operator_through(&self, gateway: &Gateway) {
-        let client = client_of(&gateway.kubeconfig().unwrap()).await;
-        self.start_operator_with(client, &[&self.namespace]).await;
+        self.start_operator_through_with(gateway, Patience::default()).await;
+    }
+
+    /// The same with another patience.
+    pub async fn start_operator_through_with(&self, gateway: &Gateway, patience: Patience) {
+        let client = client_of(&gateway.kubeconfig().unwrap(), patience).await;
+        self.start_operator_with(client, &[&self.namespace], patience).await;
     }
 
     /// A gateway whose client is this world's operator to the API server.
@@ -68,11 +73,12 @@ impl World {
     }
 
     /// Starts an operator that speaks to the API server over this client and watches these namespaces.
-    pub async fn start_operator_with(&self, client: Client, namespaces: &[&str]) {
+    async fn start_operator_with(&self, client: Client, namespaces: &[&str], patience: Patience) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let http = listener.local_addr().unwrap();
         let operator = Operator {
             client,
+            patience,
             settings: Settings {
                 private_callbacks: vec!["127.0.0.0/8".parse().unwrap(), "::1/128".parse().unwrap()],
                 ..Settings::default()
