@@ -2,12 +2,12 @@
 //!
 //! `fixtures/previous.tgz` is the chart as it was released last (`helm package`): a release puts its own in that place.
 
-use std::{path::Path, time::Duration};
+use std::path::Path;
 
 use control_plane::{ControlPlane, Options};
 use serde_json::{Value, json};
 
-use crate::chart::{beside, folder, helm, kubectl, output};
+use crate::chart::{beside, eventually, folder, helm, kubectl, output};
 
 const RELEASE: [&str; 3] = ["cognigy-operator", "--namespace", "cognigy-system"];
 /// One of each kind, as `kubectl get` names them.
@@ -42,31 +42,29 @@ async fn apply_examples(plane: &ControlPlane) {
     kubectl(plane, &["apply", "--namespace", "cx", "--filename", examples.to_str().unwrap()]).await;
 }
 
-/// Neither the Deployment controller nor a kubelet runs here: this tells what they would.
+/// Neither the Deployment controller nor a kubelet runs here: this tells what they would, once the Deployment is there.
 async fn be_available(plane: &ControlPlane) {
     let name = ["deployment", "cognigy-operator", "--namespace", "cognigy-system"];
-    loop {
+    let mut found = Err(String::new());
+    eventually("there is a Deployment", async || {
         let mut get = plane.kubectl();
         get.args(["get", "--output", "json"]).args(name);
-        let Ok(found) = output(get).await else {
-            tokio::time::sleep(Duration::from_millis(100)).await;
-            continue;
-        };
-        let deployment: Value = serde_json::from_str(&found).unwrap();
-        let condition = |kind: &str, reason: &str| json!({"type": kind, "status": "True", "reason": reason, "message": "", "lastUpdateTime": "2026-01-01T00:00:00Z", "lastTransitionTime": "2026-01-01T00:00:00Z"});
-        let status = json!({"status": {
-            "observedGeneration": deployment["metadata"]["generation"],
-            "replicas": 1, "updatedReplicas": 1, "readyReplicas": 1, "availableReplicas": 1,
-            "conditions": [condition("Available", "MinimumReplicasAvailable"), condition("Progressing", "NewReplicaSetAvailable")],
-        }});
-        kubectl(
-            plane,
-            &[&["patch"], &name[..], &["--subresource=status", "--type=merge", "--patch", &status.to_string()]]
-                .concat(),
-        )
-        .await;
-        return;
-    }
+        found = output(get).await;
+        found.is_ok()
+    })
+    .await;
+    let deployment: Value = serde_json::from_str(&found.unwrap()).unwrap();
+    let condition = |kind: &str, reason: &str| {
+        let when = "2026-01-01T00:00:00Z";
+        json!({"type": kind, "status": "True", "reason": reason, "lastUpdateTime": when, "lastTransitionTime": when})
+    };
+    let status = json!({"status": {
+        "observedGeneration": deployment["metadata"]["generation"],
+        "replicas": 1, "updatedReplicas": 1, "readyReplicas": 1, "availableReplicas": 1,
+        "conditions": [condition("Available", "MinimumReplicasAvailable"), condition("Progressing", "NewReplicaSetAvailable")],
+    }});
+    let patch = ["--subresource=status", "--type=merge", "--patch", &status.to_string()];
+    kubectl(plane, &[&["patch"], &name[..], &patch].concat()).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -20,7 +20,8 @@ struct Installed {
     /// The name of the operator's user.
     user: String,
     program: Program,
-    _files: tempfile::TempDir,
+    /// Its kubeconfig.
+    files: tempfile::TempDir,
 }
 
 /// One right: API group, resource with subresource, verb.
@@ -54,10 +55,10 @@ impl World {
         std::fs::write(&kubeconfig, config.to_string()).unwrap();
         let arguments = arguments(&deployment);
         let arguments: Vec<_> = arguments.iter().map(String::as_str).collect();
-        let program = Program::start_exactly(&kubeconfig, &http, &arguments);
+        let program = Program::start_exactly(&kubeconfig, &http, &arguments, &[]);
         program.ready().await;
         let user = format!("system:serviceaccount:{namespace}:{account}");
-        Installed { namespace, user, program, _files: files }
+        Installed { namespace, user, program, files }
     }
 
     /// What a user asked the API server for, and where; it is an error that anything of it was refused.
@@ -81,15 +82,7 @@ impl World {
     /// What the rules of a release's roles grant.
     async fn granted(&self, release: &str) -> BTreeSet<Right> {
         let mut rights = BTreeSet::new();
-        let get = [
-            "get",
-            "clusterroles,roles",
-            "--all-namespaces",
-            "--selector",
-            "app.kubernetes.io/instance=hooks",
-            "--output",
-            "json",
-        ];
+        let get = ["get", "clusterroles,roles", "--all-namespaces", "--output", "json"];
         let roles: Value = serde_json::from_str(&kubectl(&self.plane, &get).await).unwrap();
         let name = format!("hooks-cognigy-operator-{release}");
         let own = roles["items"].as_array().unwrap().iter().filter(|role| role["metadata"]["name"] == name.as_str());
@@ -136,6 +129,16 @@ impl World {
         })
     }
 
+    /// Changes the object of this kind; another number is another spec.
+    async fn edit(&self, plural: &str, number: usize) {
+        let (kind, name, spec) = match plural {
+            "cognigytenants" => ("CognigyTenant", "production", self.tenant_spec(50000 + number)),
+            "retrypolicies" => ("RetryPolicy", "patient", json!({"intervalsMs": [50 + number % 50, 200, 400]})),
+            _ => ("CognigyWebhook", "orders", self.webhook_spec("orders", number)),
+        };
+        self.labelled(&self.namespace, kind, name, spec).await;
+    }
+
     /// Everything that an operator does: with a tenant and a webhook here, and a webhook in `other`.
     async fn whole_life(&self, other: &str, user: &str) {
         self.labelled(&self.namespace, "CognigyTenant", "production", self.tenant_spec(60000)).await;
@@ -148,29 +151,13 @@ impl World {
         self.until_reason("orders", "Active").await;
         self.until_reason_in(other, "refunds", "Active").await;
         // An object whose last write the watch has not shown yet is read again: edits in quick succession meet that.
-        for kind in ["CognigyTenant", "RetryPolicy", "CognigyWebhook"] {
-            let resource = kind.to_lowercase() + if kind == "RetryPolicy" { "" } else { "s" };
-            let resource = resource.replace("retrypolicy", "retrypolicies");
-            let read = ("cognigy.io".to_owned(), resource, "get".to_owned());
+        for plural in ["cognigytenants", "retrypolicies", "cognigywebhooks"] {
+            let read = ("cognigy.io".to_owned(), plural.to_owned(), "get".to_owned());
             let mut edit = 0;
-            eventually(&format!("a {kind} is read again"), async || {
+            eventually(&format!("one of the {plural} is read again"), async || {
                 for _ in 0..5 {
                     edit += 1;
-                    match kind {
-                        "CognigyTenant" => {
-                            self.labelled(&self.namespace, kind, "production", self.tenant_spec(50000 + edit)).await
-                        }
-                        "RetryPolicy" => {
-                            self.labelled(
-                                &self.namespace,
-                                kind,
-                                "patient",
-                                json!({"intervalsMs": [50 + edit, 200, 400]}),
-                            )
-                            .await
-                        }
-                        _ => self.labelled(&self.namespace, kind, "orders", self.webhook_spec("orders", edit)).await,
-                    }
+                    self.edit(plural, edit).await;
                 }
                 self.used(user).iter().any(|(right, _)| *right == read)
             })
@@ -188,7 +175,7 @@ impl World {
 
 /// A whole life in a release with these values: what is granted is what is used.
 async fn life_in_a_release(world: &World, other: &str, values: &[&str]) {
-    let Installed { namespace, user, program, .. } = world.install(values).await;
+    let Installed { namespace, user, program, files: _files } = world.install(values).await;
     world.whole_life(other, &user).await;
     program.terminate();
     let (status, lines) = program.end().await;

@@ -2,7 +2,6 @@
 
 use cognigy_operator::api::{CognigyTenant, CognigyWebhook, RetryPolicy};
 use cognigy_simulator::{Fault, Options, Route};
-use serde_json::json;
 
 use crate::{
     chart::{beside, helm},
@@ -62,7 +61,7 @@ async fn helm_fails_at_once_on_what_a_person_must_change_and_succeeds_when_it_is
         let url = world.sim.callback_url("orders").to_string();
         world.install_webhook(&url).await.unwrap();
         told(&world.get("orders").await.status.unwrap().conditions, ("True", "Active", None));
-        assert_eq!(world.integrations().len(), 1, "{}", json!(world.integrations().len()));
+        assert_eq!(world.integrations().len(), 1);
     })
     .await;
 }

@@ -29,20 +29,22 @@ pub struct Program {
 impl Program {
     /// Starts it with this kubeconfig; `http` is where its probes and metrics listen.
     pub fn start(kubeconfig: &Path, http: &str, arguments: &[&str]) -> Self {
-<<<<<<< HEAD
-        let fixed = ["run", "--http-listen", http, "--allow-private-callbacks", "127.0.0.0/8"];
-        Self::start_exactly(kubeconfig, http, &[&fixed, arguments].concat())
-    }
-
-    /// Starts it with this whole command line; `http` is the address that stands in it.
-    pub fn start_exactly(kubeconfig: &Path, http: &str, command_line: &[&str]) -> Self {
-=======
         Self::start_under(kubeconfig, http, arguments, &[])
     }
 
     /// The same with something in its environment.
     pub fn start_under(kubeconfig: &Path, http: &str, arguments: &[&str], environment: &[(&str, &str)]) -> Self {
->>>>>>> main
+        let fixed = ["run", "--http-listen", http, "--allow-private-callbacks", "127.0.0.0/8"];
+        Self::start_exactly(kubeconfig, http, &[&fixed, arguments].concat(), environment)
+    }
+
+    /// Starts it with this whole command line; `http` is the address that stands in it.
+    pub fn start_exactly(
+        kubeconfig: &Path,
+        http: &str,
+        command_line: &[&str],
+        environment: &[(&str, &str)],
+    ) -> Self {
         let mut child = Command::new(env!("CARGO_BIN_EXE_cognigy-operator"))
             .args(command_line)
             .env_clear()
