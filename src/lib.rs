@@ -20,7 +20,7 @@
 //!                                        cognigy (the API)   probe (callback health checks)
 //! ```
 //!
-//! Arrows go one way: [`api`] and [`retry`] know nobody; [`cognigy`] and [`probe`] know no Kubernetes; [`controller`] knows
+//! Arrows go one way: [`api`], [`retry`] and [`redact`] know nobody; [`cognigy`] and [`probe`] know no Kubernetes; [`controller`] knows
 //! all, and nobody knows it. What can go wrong stands in one table, from which conditions, events and the next try follow.
 //! The contracts are `docs/resources.md` (with users) and `docs/cognigy-api.md` (with Cognigy); `docs/design.md` says why.
 
@@ -30,9 +30,12 @@ pub mod cluster;
 pub mod cognigy;
 pub mod controller;
 pub mod metrics;
+#[cfg(test)]
+mod mutated;
 pub mod net;
 pub mod outbox;
 pub mod probe;
+pub mod redact;
 pub mod retry;
 pub mod server;
 pub mod telemetry;

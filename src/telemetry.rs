@@ -4,7 +4,14 @@ use std::str::FromStr;
 
 use clap::ValueEnum;
 use thiserror::Error;
-use tracing_subscriber::{EnvFilter, filter::LevelFilter};
+use tracing::{Level, Metadata};
+use tracing_subscriber::{
+    EnvFilter,
+    filter::{LevelFilter, filter_fn},
+    fmt,
+    layer::SubscriberExt as _,
+    util::SubscriberInitExt as _,
+};
 
 /// The crates whose records at the levels `debug` and `trace` show headers or raw bytes, and with them credentials.
 const WIRE_CRATES: [&str; 8] =
@@ -51,15 +58,25 @@ impl FromStr for LogLevel {
 }
 
 impl LogLevel {
-    /// The filter, with the crates that would show credentials held at `info` or the stricter level that was asked for.
+    /// The filter that was asked for.
     fn filter(&self) -> Result<EnvFilter, LogLevelError> {
-        let asked = EnvFilter::try_new(&self.0)?;
-        let cap = asked.max_level_hint().map_or(LevelFilter::INFO, |most| most.min(LevelFilter::INFO));
         // It reports each certificate that it refuses as an error of its own; the caller tells it, with the cause.
-        let asked = asked.add_directive("rustls_platform_verifier=off".parse::<Directive>()?);
-        WIRE_CRATES
-            .iter()
-            .try_fold(asked, |filter, name| Ok(filter.add_directive(format!("{name}={cap}").parse::<Directive>()?)))
+        Ok(EnvFilter::try_new(&self.0)?.add_directive("rustls_platform_verifier=off".parse::<Directive>()?))
+    }
+}
+
+/// Whether a record may be written whatever level was asked for: what would show credentials may not. A filter of its own, since
+/// a directive for a module or a span would outweigh one for its crate.
+fn shows_no_credentials(record: &Metadata<'_>) -> bool {
+    let crate_name = record.target().split("::").next().unwrap_or_default();
+    let is_quiet = *record.level() <= Level::INFO;
+    match crate_name {
+        // Below ERROR, answers that it cannot read: the Secrets of the API server among them.
+        "kube_client" if record.target().starts_with("kube_client::client") && record.is_event() => {
+            *record.level() == Level::ERROR
+        }
+        name if WIRE_CRATES.contains(&name) => is_quiet,
+        _ => true,
     }
 }
 
@@ -78,16 +95,27 @@ pub enum TelemetryError {
 
 /// Sends all log records of this process to standard output. Call it once.
 pub fn init(format: LogFormat, level: &LogLevel) -> Result<(), TelemetryError> {
-    let lines = tracing_subscriber::fmt().with_env_filter(level.filter()?).with_target(true);
+    let records = tracing_subscriber::registry().with(level.filter()?).with(filter_fn(shows_no_credentials));
+    let lines = fmt::layer().with_target(true);
     match format {
-        LogFormat::Json => lines.json().flatten_event(true).with_current_span(true).with_span_list(false).try_init(),
-        LogFormat::Text => lines.with_ansi(std::io::IsTerminal::is_terminal(&std::io::stdout())).try_init(),
+        LogFormat::Json => {
+            let lines = lines.json().flatten_event(true).with_current_span(true).with_span_list(false);
+            records.with(lines).try_init()
+        }
+        LogFormat::Text => {
+            records.with(lines.with_ansi(std::io::IsTerminal::is_terminal(&std::io::stdout()))).try_init()
+        }
     }
-    .map_err(TelemetryError::Twice)
+    .map_err(|error| TelemetryError::Twice(error.into()))
 }
 
 #[cfg(test)]
 mod tests {
+    use std::{
+        io,
+        sync::{Arc, Mutex},
+    };
+
     use super::*;
 
     #[test]
@@ -101,13 +129,54 @@ mod tests {
         }
     }
 
-    #[test]
-    fn crates_that_would_show_credentials_stay_quiet_whatever_the_level() {
-        let filter = "trace,hyper=trace,h2=debug".parse::<LogLevel>().unwrap().filter().unwrap().to_string();
-        for name in WIRE_CRATES {
-            assert!(filter.split(',').any(|part| part == format!("{name}=info")), "{name} in {filter}");
+    /// What a level lets through, as lines.
+    fn written(level: &str) -> String {
+        let lines = Lines::default();
+        let writer = lines.clone();
+        let level = level.parse::<LogLevel>().unwrap();
+        let layer = fmt::layer().with_ansi(false).with_writer(move || writer.clone());
+        let records = tracing_subscriber::registry()
+            .with(level.filter().unwrap())
+            .with(filter_fn(shows_no_credentials))
+            .with(layer);
+        tracing::subscriber::with_default(records, || {
+            let _span = tracing::info_span!("cognigy_call", tenant = "a").entered();
+            tracing::trace!(target: "hyper::proto::h1", "hidden");
+            tracing::debug!(target: "h2", "hidden");
+            tracing::debug!(target: "reqwest::connect", "hidden");
+            tracing::warn!(target: "kube_client::client", "hidden");
+            tracing::info!(target: "hyper::client", "shown by a library");
+            tracing::trace!(target: "cognigy_operator::cognigy", "shown by the operator");
+        });
+        let bytes = lines.0.lock().unwrap().clone();
+        String::from_utf8(bytes).unwrap()
+    }
+
+    #[derive(Clone, Default)]
+    struct Lines(Arc<Mutex<Vec<u8>>>);
+
+    impl io::Write for Lines {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().extend_from_slice(bytes);
+            Ok(bytes.len())
         }
-        let filter = "error".parse::<LogLevel>().unwrap().filter().unwrap().to_string();
-        assert!(filter.contains("h2=error"), "{filter}");
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn crates_that_would_show_credentials_stay_quiet_whatever_is_asked_for() {
+        for level in ["trace", "trace,hyper=trace,h2=debug", "trace,hyper::proto=trace", "trace,[cognigy_call]=trace"] {
+            let lines = written(level);
+            assert!(
+                lines.contains("shown by the operator") && lines.contains("shown by a library"),
+                "{level}: {lines}"
+            );
+            assert!(!lines.contains("hidden"), "{level}: {lines}");
+        }
+        let lines = written("error");
+        assert!(lines.is_empty(), "{lines}");
     }
 }

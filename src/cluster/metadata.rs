@@ -9,6 +9,9 @@ use kube::{
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
+/// How often an object is let go of that changes all the time, or whose answers are lost.
+const TRIES: usize = 4;
+
 /// Adds a finalizer and sets an annotation in one write (crash safety: never the one without the other). What is there
 /// already stays; where both are, no request is made and `None` is returned.
 ///
@@ -35,16 +38,31 @@ where
     patch(api, object, finalizer_added(object, finalizer).into_iter().collect()).await
 }
 
-/// Lets go of an object. That it is gone, or had no such finalizer, is success. A changed object is an error to requeue
-/// on, as above.
+/// Lets go of an object. That it is gone, or had no such finalizer, is success. An object that changed meanwhile is let go
+/// of as it is now, unless another one has its name; so is one where no answer came, since it is not known what became of it.
 pub async fn remove_finalizer<K>(api: &Api<K>, object: &K, finalizer: &str) -> kube::Result<()>
 where
     K: Resource + Clone + DeserializeOwned + Debug,
 {
-    match patch(api, object, finalizer_removed(object, finalizer).into_iter().collect()).await {
-        Err(kube::Error::Api(status)) if status.is_not_found() => Ok(()),
-        other => other.map(drop),
+    let mut object = object.clone();
+    let mut tries = 1;
+    loop {
+        match patch(api, &object, finalizer_removed(&object, finalizer).into_iter().collect()).await {
+            Ok(_) => return Ok(()),
+            Err(kube::Error::Api(status)) if status.is_not_found() => return Ok(()),
+            Err(error) if tries < TRIES && may_be_repeated(&error) => tries += 1,
+            Err(error) => return Err(error),
+        }
+        match api.get_opt(&object.name_any()).await? {
+            Some(now) if now.uid() == object.uid() => object = now,
+            _ => return Ok(()),
+        }
     }
+}
+
+/// Whether the object had changed, or no answer came.
+fn may_be_repeated(error: &kube::Error) -> bool {
+    is_stale(error) || !matches!(error, kube::Error::Api(_))
 }
 
 /// Whether a write failed because the object had changed since it was read.

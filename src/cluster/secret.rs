@@ -186,6 +186,7 @@ fn list(keys: &[String]) -> String {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
     use secrecy::ExposeSecret as _;
 
     use super::*;
@@ -228,5 +229,26 @@ mod tests {
         let source = source(&[("key", b"s3cret"), ("binary", b"s3cret\xff")]);
         let shown = format!("{source:?} {:?} {:?}", source.text("nope"), source.text("binary"));
         assert!(shown.contains("cognigy-oauth") && !shown.contains("s3cret"), "{shown}");
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_a_secret_holds_is_a_text_or_an_error_that_does_not_quote_it(
+            bytes in prop_oneof![prop::collection::vec(any::<u8>(), 8..60), "\\PC{8,40}[\r\n]{0,3}".prop_map(String::into_bytes)],
+            asked in "[a-z]{1,3}"
+        ) {
+            match source(&[("a", &bytes)]).text(&asked) {
+                Ok(text) => {
+                    let text = text.expose_secret();
+                    prop_assert!(asked == "a" && !text.is_empty() && !text.ends_with(['\r', '\n']));
+                    prop_assert!(bytes.starts_with(text.as_bytes()));
+                }
+                Err(error) => {
+                    let told = format!("{error} {error:?}");
+                    let lossy = String::from_utf8_lossy(&bytes).into_owned();
+                    prop_assert!(!told.contains(lossy.trim()) || lossy.trim().is_empty(), "{}", told);
+                }
+            }
+        }
     }
 }

@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use http::header::{ETAG, IF_NONE_MATCH, LOCATION};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
-use secrecy::SecretString;
 use serde_json::Value;
 
 use super::wire::RawAnswer;
 use super::{Answer, ETag, Route, fields, json, problem};
+use crate::redact::Redactor;
 
 /// One API call, before it is sent.
 #[derive(Clone)]
@@ -19,7 +19,8 @@ pub(super) struct Call<'a> {
     pub query: Vec<(&'static str, String)>,
     pub headers: HeaderMap,
     pub body: Option<Vec<u8>>,
-    pub secrets: Vec<SecretString>,
+    /// What no message about it may show.
+    pub secrets: Redactor,
 }
 
 /// A successful answer, parsed.
@@ -45,7 +46,15 @@ impl Reply {
 
 impl<'a> Call<'a> {
     pub fn new(route: Route, method: Method, path: Vec<&'a str>) -> Self {
-        Self { route, method, path, query: Vec::new(), headers: HeaderMap::new(), body: None, secrets: Vec::new() }
+        Self {
+            route,
+            method,
+            path,
+            query: Vec::new(),
+            headers: HeaderMap::new(),
+            body: None,
+            secrets: Redactor::default(),
+        }
     }
 
     pub fn query(mut self, name: &'static str, value: &str) -> Self {
@@ -78,14 +87,18 @@ impl<'a> Call<'a> {
     }
 
     /// Texts of the body that no message may show.
-    pub fn secrets(mut self, secrets: impl IntoIterator<Item = SecretString>) -> Self {
-        self.secrets.extend(secrets);
+    pub fn secrets(mut self, secrets: &Redactor) -> Self {
+        self.secrets = self.secrets.and(secrets);
         self
     }
 }
 
 /// Reads a success: an empty body is no body, anything else must be JSON.
-pub(super) fn understand<T>(raw: &RawAnswer, read: impl Fn(&Reply) -> Result<T, String>) -> Result<Answer<T>, String> {
+pub(super) fn understand<T>(
+    raw: &RawAnswer,
+    secrets: &Redactor,
+    read: impl Fn(&Reply) -> Result<T, String>,
+) -> Result<Answer<T>, String> {
     let body: Option<Value> = if raw.body.trim_ascii().is_empty() { None } else { Some(json::read(&raw.body)?) };
     let header = |name| raw.headers.get(name).and_then(|value: &HeaderValue| value.to_str().ok());
     let reply = Reply {
@@ -95,12 +108,31 @@ pub(super) fn understand<T>(raw: &RawAnswer, read: impl Fn(&Reply) -> Result<T, 
         size: raw.body.len(),
         body,
     };
+    if let Some(what) = betrays(&reply, secrets) {
+        return Err(format!("{what} repeats a secret of the request"));
+    }
     Ok(Answer {
         value: read(&reply)?,
         etag: reply.etag,
         latency: Duration::ZERO,
-        trace_id: problem::trace_id(&raw.headers),
+        trace_id: problem::trace_id(&raw.headers, secrets),
     })
+}
+
+/// Which part of an answer holds a secret in a place that is kept in a status and shown in events: an id, a version, a
+/// tag. Everything else is cleaned where it is shown.
+fn betrays(reply: &Reply, secrets: &Redactor) -> Option<&'static str> {
+    let holds = |text: &str| secrets.is_in(text);
+    if reply.etag.as_ref().is_some_and(|tag| holds(tag.as_str())) {
+        return Some("the entity tag");
+    }
+    if reply.location.as_deref().is_some_and(holds) {
+        return Some("the location");
+    }
+    let body = reply.body.as_ref()?;
+    let items = body.get("items").unwrap_or(body).as_array().into_iter().flatten();
+    let named = std::iter::once(body).chain(items).flat_map(fields::names_of);
+    named.into_iter().any(holds).then_some("an id or a version")
 }
 
 fn last_segment(location: &str) -> Option<String> {

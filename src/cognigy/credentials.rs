@@ -13,11 +13,12 @@ use uuid::Uuid;
 
 use super::config::check_url;
 use super::gate::Host;
-use super::problem::{Problem, Secrets};
+use super::problem::Problem;
 use super::session::{Inner, REQUEST_ID};
 use super::token::{Grant, NoToken, Token, TokenSource};
 use super::wire::{self, Failure, RawAnswer};
 use super::{Auth, ConfigError, Error, ErrorKind, Hosts, Route, TokenOutcome};
+use crate::redact::Redactor;
 
 /// The time limit of a token request (cognigy-api.md §1).
 const TOKEN_TIMEOUT: Duration = Duration::from_secs(10);
@@ -46,7 +47,7 @@ pub(super) struct Authentication {
 
 impl Credentials {
     /// The credentials, and the texts among them that no message may show.
-    pub fn new(auth: Auth, hosts: &Hosts) -> Result<(Self, Secrets), ConfigError> {
+    pub fn new(auth: Auth, hosts: &Hosts) -> Result<(Self, Redactor), ConfigError> {
         let sensitive = |what, text: &str| {
             let mut value = HeaderValue::from_str(text).map_err(|_| ConfigError::Credential(what))?;
             value.set_sensitive(true);
@@ -55,11 +56,11 @@ impl Credentials {
         Ok(match auth {
             Auth::ApiKey { header, key } => {
                 let value = sensitive("the API key", key.expose_secret())?;
-                (Self::Static(header, value), Secrets(vec![key]))
+                (Self::Static(header, value), Redactor::new([key]))
             }
             Auth::Bearer(token) => {
                 let value = sensitive("the bearer token", &format!("Bearer {}", token.expose_secret()))?;
-                (Self::Static(AUTHORIZATION, value), Secrets(vec![token]))
+                (Self::Static(AUTHORIZATION, value), Redactor::new([token]))
             }
             Auth::OAuth2 { client_id, client_secret, token_url, client_authentication, scopes } => {
                 check_url("token URL", &token_url)?;
@@ -72,9 +73,17 @@ impl Credentials {
                 );
                 let host = hosts.host(&token_url);
                 let oauth2 = OAuth2 { source, url: token_url, host };
-                (Self::OAuth2(Box::new(oauth2)), Secrets(vec![client_secret, client_id]))
+                (Self::OAuth2(Box::new(oauth2)), Redactor::new([client_secret, client_id]))
             }
         })
+    }
+
+    /// The token that is sent now, which no message may show either.
+    pub fn token(&self) -> Redactor {
+        match self {
+            Self::OAuth2(oauth2) => oauth2.source.known(),
+            Self::Static(..) => Redactor::default(),
+        }
     }
 
     /// Forgets a token that was answered 401.
@@ -107,7 +116,7 @@ impl Inner {
         }
         let outcome = self.exchange_token(request, oauth2).await.map_err(|mut error| {
             error.latency = began.elapsed();
-            error
+            error.redacted(&self.secrets)
         });
         let told = match &outcome {
             Ok(_) => TokenOutcome::Fetched,

@@ -6,6 +6,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::Route;
+use crate::redact::Redactor;
 
 /// A call that failed, told for the person who reads it.
 ///
@@ -123,6 +124,13 @@ impl Error {
     pub(super) fn paused(until: Instant, route: Route) -> Self {
         let retry_after = until.saturating_duration_since(Instant::now());
         Self::new(ErrorKind::RateLimited { retry_after, by: Throttle::HostPaused }, route)
+    }
+
+    /// The same error without what no message may show.
+    pub(super) fn redacted(mut self, secrets: &Redactor) -> Self {
+        self.detail = self.detail.map(|text| secrets.redact(&text));
+        self.trace_id = self.trace_id.map(|text| secrets.redact(&text));
+        self
     }
 
     pub(super) fn detail(mut self, detail: impl Into<String>) -> Self {

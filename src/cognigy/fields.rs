@@ -23,6 +23,11 @@ pub(super) fn identified(document: &Value) -> Result<(WebhookId, Map<String, Val
     Ok((id, fields.clone()))
 }
 
+/// The texts by which an object is known: its ids and its version.
+pub(super) fn names_of(document: &Value) -> impl Iterator<Item = &str> {
+    ["id", "_id", "_version"].into_iter().filter_map(|name| document.get(name)?.as_str())
+}
+
 /// The body's `_version` as an entity tag (cognigy-api.md §4).
 pub(super) fn version_tag(document: &Value) -> Option<ETag> {
     match document.get("_version")? {

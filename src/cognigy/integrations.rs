@@ -75,7 +75,7 @@ impl Session {
     pub async fn register(&self, registration: &Registration) -> Result<Answer<Registered>, Error> {
         let call = Call::new(Route::CreateIntegration, Method::POST, PATH.to_vec())
             .header(HeaderName::from_static("x-request-id"), &request_id(registration))
-            .secrets(registration.secrets())
+            .secrets(&registration.secrets())
             .json(&registration.body());
         let posted = self
             .send(call, |reply| {
@@ -136,7 +136,7 @@ impl Session {
         registration: &Registration,
     ) -> Result<Answer<Option<Integration>>, Error> {
         let call = Call::new(Route::UpdateIntegration, Method::PUT, of(id))
-            .secrets(registration.secrets())
+            .secrets(&registration.secrets())
             .json(&registration.body());
         let answer = self.send(call, read_optional).await?;
         self.learn_version(id, answer.etag.as_ref());

@@ -31,6 +31,8 @@ mod observer;
 mod pages;
 mod policy;
 mod problem;
+#[cfg(test)]
+mod properties;
 mod refused;
 mod session;
 mod tls;

@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use url::Url;
 
 use super::fields::{headers, identified, known, version_tag, whole};
 use super::{ETag, HeaderValueText, IntervalPolicy, StoredPolicy, WebhookId, WindowPolicy};
+use crate::redact::Redactor;
 
 /// What the operator registers (cognigy-api.md §2).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -214,13 +214,9 @@ impl Webhook {
     }
 
     /// Texts within it that no message may show: values of headers, should the webhook carry them.
-    pub(super) fn secrets(&self) -> Vec<SecretString> {
-        let headers = self.body.get("headers").and_then(Value::as_object);
-        headers
-            .into_iter()
-            .flat_map(|headers| headers.values())
-            .filter_map(|value| Some(value.as_str()?.into()))
-            .collect()
+    pub(super) fn secrets(&self) -> Redactor {
+        let headers = self.body.get("headers").and_then(Value::as_object).into_iter();
+        Redactor::new(headers.flat_map(Map::values).filter_map(|value| Some(value.as_str()?.into())))
     }
 }
 
@@ -288,9 +284,9 @@ impl Registration {
     }
 
     /// Texts within it that no message may show.
-    pub(super) fn secrets(&self) -> Vec<SecretString> {
+    pub fn secrets(&self) -> Redactor {
         let secret = self.headers.values().filter(|value| value.is_secret());
-        secret.map(|value| value.expose().into()).collect()
+        Redactor::new(secret.map(|value| value.expose().into()))
     }
 }
 

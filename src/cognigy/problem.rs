@@ -4,25 +4,24 @@ use std::time::{Duration, SystemTime};
 
 use http::header::{DATE, LOCATION, RETRY_AFTER};
 use http::{HeaderMap, StatusCode};
-use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::Value;
 use url::Url;
 
 use super::wire::RawAnswer;
 use super::{ErrorKind, Route, Throttle, json};
-use crate::text::clean;
+use crate::{redact::Redactor, text::clean};
 
 /// The longest text that reaches a status, an event or a log, in characters.
 pub(super) const MAX_TEXT: usize = 500;
 const MAX_TRACE_ID: usize = 128;
 /// The longest host name has 253 characters.
 const MAX_ORIGIN: usize = 300;
+/// How much of a body is looked at for the log, in bytes: more than is shown, since white space is not.
+const MAX_EXCERPT: usize = 16 * 1024;
 /// Without `Retry-After`.
 const DEFAULT_PAUSE: Duration = Duration::from_secs(2);
 /// A server may not make us spin, nor silence a host for ever.
 const PAUSE: (Duration, Duration) = (Duration::from_secs(1), Duration::from_hours(1));
-/// A shorter text is no secret, and removing it would make messages unreadable.
-const MIN_SECRET: usize = 4;
 
 /// What an answer says about itself.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -33,32 +32,9 @@ pub(super) struct Problem {
     pub trace_id: Option<String>,
 }
 
-/// Texts that no message may show.
-#[derive(Clone, Default)]
-pub(super) struct Secrets(pub Vec<SecretString>);
-
-impl Secrets {
-    pub fn redact(&self, text: &str) -> String {
-        let mut text = text.to_owned();
-        for secret in &self.0 {
-            let secret = secret.expose_secret();
-            if secret.len() < MIN_SECRET {
-                continue;
-            }
-            text = text.replace(secret, "***");
-            let escaped = Value::from(secret).to_string();
-            let escaped = escaped.trim_matches('"');
-            if escaped.len() >= MIN_SECRET {
-                text = text.replace(escaped, "***");
-            }
-        }
-        text
-    }
-}
-
 impl Problem {
     /// Reads the body of a refusal, whatever its form.
-    pub fn read(headers: &HeaderMap, body: &[u8], secrets: &Secrets) -> Self {
+    pub fn read(headers: &HeaderMap, body: &[u8], secrets: &Redactor) -> Self {
         let text = String::from_utf8_lossy(body);
         let document = json::read(text.as_bytes()).ok();
         let field = |name: &str| document.as_ref().and_then(|d| text_of(d.get(name)?));
@@ -77,7 +53,7 @@ impl Problem {
                 .into_iter()
                 .find_map(field)
                 .and_then(|text| clean(&secrets.redact(&text), MAX_TRACE_ID))
-                .or_else(|| trace_id(headers)),
+                .or_else(|| trace_id(headers, secrets)),
         }
     }
 }
@@ -93,13 +69,14 @@ fn text_of(value: &Value) -> Option<String> {
 }
 
 /// Cognigy's trace id as headers carry it.
-pub(super) fn trace_id(headers: &HeaderMap) -> Option<String> {
-    ["x-trace-id", "x-request-id"].into_iter().find_map(|name| clean(headers.get(name)?.to_str().ok()?, MAX_TRACE_ID))
+pub(super) fn trace_id(headers: &HeaderMap, secrets: &Redactor) -> Option<String> {
+    let text = |name| Some(secrets.redact(headers.get(name)?.to_str().ok()?));
+    ["x-trace-id", "x-request-id"].into_iter().find_map(|name| clean(&text(name)?, MAX_TRACE_ID))
 }
 
 /// The first characters of a body, for the log.
-pub(super) fn excerpt(body: &[u8], secrets: &Secrets) -> Option<String> {
-    clean(&secrets.redact(&String::from_utf8_lossy(body)), MAX_TEXT)
+pub(super) fn excerpt(body: &[u8], secrets: &Redactor) -> Option<String> {
+    clean(&secrets.redact(&String::from_utf8_lossy(body.get(..MAX_EXCERPT).unwrap_or(body))), MAX_TEXT)
 }
 
 /// The row of cognigy-api.md §7 that a status stands for.
@@ -139,12 +116,14 @@ pub(super) fn retry_after(headers: &HeaderMap, now: SystemTime) -> Duration {
 }
 
 /// Where a redirection leads, without what may be secret in it.
-pub(super) fn redirection(raw: &RawAnswer) -> String {
+pub(super) fn redirection(raw: &RawAnswer, secrets: &Redactor) -> String {
     let target = raw
         .headers
         .get(LOCATION)
         .and_then(|value| Url::parse(value.to_str().ok()?).ok())
-        .and_then(|url| Some(format!(" to {}", clean(&url.origin().ascii_serialization(), MAX_ORIGIN)?)))
+        .and_then(|url| {
+            Some(format!(" to {}", clean(&secrets.redact(&url.origin().ascii_serialization()), MAX_ORIGIN)?))
+        })
         .unwrap_or_default();
     format!(
         "the installation redirects{target} (status {}) and redirects are not followed; set the tenant's baseUrl to the final address",
@@ -166,7 +145,7 @@ mod tests {
     }
 
     fn detail(body: &str) -> Option<String> {
-        Problem::read(&HeaderMap::new(), body.as_bytes(), &Secrets::default()).detail
+        Problem::read(&HeaderMap::new(), body.as_bytes(), &Redactor::default()).detail
     }
 
     #[test]
@@ -197,7 +176,7 @@ mod tests {
     fn the_trace_id_comes_from_the_document_or_else_from_the_headers() {
         let both = headers(&[("x-request-id", "req"), ("x-trace-id", "trace")]);
         let read =
-            |headers: &HeaderMap, body: &str| Problem::read(headers, body.as_bytes(), &Secrets::default()).trace_id;
+            |headers: &HeaderMap, body: &str| Problem::read(headers, body.as_bytes(), &Redactor::default()).trace_id;
         assert_eq!(read(&both, r#"{"traceId":"api--1"}"#).as_deref(), Some("api--1"));
         assert_eq!(read(&both, "{}").as_deref(), Some("trace"));
         assert_eq!(read(&headers(&[("x-request-id", "req")]), "").as_deref(), Some("req"));
@@ -206,7 +185,7 @@ mod tests {
 
     #[test]
     fn a_secret_that_cognigy_echoes_is_removed_before_the_text_is_cut() {
-        let secrets = Secrets(vec!["hunter2\"x".into(), "ab".into()]);
+        let secrets = Redactor::new(["hunter2\"x".into(), "ab".into()]);
         let body = serde_json::json!({"detail": "header X-Key: hunter2\"x is bad, ab"}).to_string();
         let problem = Problem::read(&HeaderMap::new(), body.as_bytes(), &secrets);
         assert_eq!(problem.detail.unwrap(), "header X-Key: *** is bad, ab");
@@ -277,7 +256,7 @@ mod tests {
 
         #[test]
         fn no_refusal_breaks_a_line_or_exceeds_the_length(body in proptest::collection::vec(any::<u8>(), 0..3000)) {
-            if let Some(text) = Problem::read(&HeaderMap::new(), &body, &Secrets::default()).detail {
+            if let Some(text) = Problem::read(&HeaderMap::new(), &body, &Redactor::default()).detail {
                 prop_assert!(text.chars().count() <= MAX_TEXT);
                 prop_assert!(!text.chars().any(char::is_control));
             }

@@ -19,7 +19,7 @@ use super::catalogue::Catalogue;
 use super::config::check_url;
 use super::credentials::{Authentication, Credentials};
 use super::gate::{Host, Membership, NoTurn, Rate, Slot};
-use super::problem::{self, Problem, Secrets};
+use super::problem::{self, Problem};
 use super::refused::Refused;
 use super::token::{NoToken, Token};
 use super::wire::{self, Failure, RawAnswer};
@@ -27,7 +27,7 @@ use super::{
     Answer, CallObserver, Caller, CircuitState, Code, Concurrency, ConfigError, Error, ErrorKind, Hosts, Route,
     SessionConfig, TraceContext,
 };
-use crate::net::JudgedNames;
+use crate::{net::JudgedNames, redact::Redactor};
 
 /// The longest JSON body that installations take (cognigy-api.md §8).
 const MAX_SENT: usize = 60_000;
@@ -41,6 +41,8 @@ pub struct Session {
     inner: Arc<Inner>,
     trace: Option<TraceContext>,
     caller: Caller,
+    /// What no message about its calls may show, besides the tenant's own.
+    hidden: Redactor,
 }
 
 /// What all clones of a session share.
@@ -51,7 +53,7 @@ pub(super) struct Inner {
     concurrency: Concurrency,
     pub(super) credentials: Credentials,
     /// The tenant's own, which no message may show.
-    pub(super) secrets: Secrets,
+    pub(super) secrets: Redactor,
     pub(super) client: reqwest::Client,
     membership: Arc<Membership>,
     /// Calls to others than Cognigy that are made for this tenant.
@@ -100,6 +102,7 @@ impl Session {
         Ok(Self {
             trace: None,
             caller: Caller::default(),
+            hidden: Redactor::default(),
             inner: Arc::new(Inner {
                 membership,
                 elsewhere,
@@ -128,6 +131,17 @@ impl Session {
     #[must_use]
     pub fn on_behalf_of(&self, caller: Caller) -> Self {
         Self { caller, ..self.clone() }
+    }
+
+    /// The same session; no message about its calls shows these either, wherever Cognigy repeats them.
+    #[must_use]
+    pub fn hiding(&self, secrets: &Redactor) -> Self {
+        Self { hidden: self.hidden.and(secrets), ..self.clone() }
+    }
+
+    /// All that no text of Cognigy's may show: the tenant's credentials, its token of now, and what the session hides.
+    pub fn redactor(&self) -> Redactor {
+        self.inner.secrets.and(&self.inner.credentials.token()).and(&self.hidden)
     }
 
     /// For whom its calls are made.
@@ -216,6 +230,7 @@ impl Session {
             cognigy_trace_id = field::Empty,
         );
         // Neither waiting for a turn nor for an answer holds a place at work.
+        let call = call.secrets(&self.hidden);
         let sent = self.inner.send(call, trace, &self.caller, read).instrument(span);
         self.caller.place.free_while(sent).await
     }
@@ -340,26 +355,28 @@ impl Inner {
             Err(error) => Err(Failure::from_build(&error)),
         };
         let latency = began.elapsed();
+        let secrets = self.all_secrets(call, authentication);
         let (code, result) = match sent {
             Err(failure) => (failure.code, Err(failure.of_route(call.route))),
             Ok(raw) => {
                 let code = Code::Status(raw.status.as_u16());
                 let unchanged = raw.status == StatusCode::NOT_MODIFIED && call.is_conditional_read();
                 if raw.status.is_success() || unchanged {
-                    match call::understand(&raw, read) {
+                    match call::understand(&raw, &secrets, read) {
                         Ok(answer) => (code, Ok(answer)),
                         Err(why) => {
                             let mut error = Error::new(ErrorKind::Malformed, call.route).detail(why);
-                            error.trace_id = problem::trace_id(&raw.headers);
+                            error.trace_id = problem::trace_id(&raw.headers, &secrets);
                             (Code::Malformed, Err(error))
                         }
                     }
                 } else {
-                    let secrets = self.all_secrets(call, authentication);
                     (code, Err(self.refusal(call.route, &raw, self.membership.host(), &secrets)))
                 }
             }
         };
+        // Whatever an error quotes: the answer, a certificate, a library's words.
+        let result = result.map_err(|error| error.redacted(&secrets));
         self.observer.call(&self.tenant, call.route, code, latency);
         let span = Span::current();
         span.record("status", field::display(code));
@@ -413,15 +430,13 @@ impl Inner {
         request.build()
     }
 
-    fn all_secrets(&self, call: &Call<'_>, authentication: &Authentication) -> Secrets {
-        let mut secrets = self.secrets.clone();
-        secrets.0.extend(call.secrets.iter().cloned());
-        secrets.0.extend(authentication.token.iter().map(|token| token.secret.clone()));
-        secrets
+    fn all_secrets(&self, call: &Call<'_>, authentication: &Authentication) -> Redactor {
+        let secrets = self.secrets.and(&call.secrets);
+        authentication.token.iter().fold(secrets, |secrets, token| secrets.and(&token.secret))
     }
 
     /// An answer that refuses; a 429 closes the gate of its host.
-    pub(super) fn refusal(&self, route: Route, raw: &RawAnswer, host: &Host, secrets: &Secrets) -> Error {
+    pub(super) fn refusal(&self, route: Route, raw: &RawAnswer, host: &Host, secrets: &Redactor) -> Error {
         let kind = problem::classify(route, raw.status, &raw.headers);
         let problem = Problem::read(&raw.headers, &raw.body, secrets);
         let mut error = Error::new(kind, route);
@@ -439,11 +454,12 @@ impl Inner {
                     route = route.as_str(),
                     status,
                     cognigy_trace_id = error.trace_id,
-                    body = problem::excerpt(&raw.body, secrets),
+                    // A token endpoint's may hold a token that nobody knows yet.
+                    body = (route != Route::Token).then(|| problem::excerpt(&raw.body, secrets)).flatten(),
                     "Cognigy is in trouble; quote this in a support ticket"
                 );
             }
-            _ if raw.status.is_redirection() => error.detail = Some(problem::redirection(raw)),
+            _ if raw.status.is_redirection() => error.detail = Some(problem::redirection(raw, secrets)),
             _ => {}
         }
         error

@@ -15,6 +15,7 @@ use tokio::sync::Mutex;
 use tokio::time::Instant;
 
 use super::{ClientAuthentication, Error, json};
+use crate::redact::Redactor;
 
 /// Where `expires_in` is missing.
 const DEFAULT_LIFE: Duration = Duration::from_hours(1);
@@ -33,7 +34,8 @@ type OAuthClient = BasicClient<EndpointNotSet, EndpointNotSet, EndpointNotSet, E
 pub(super) struct Token {
     /// `Bearer …`, marked sensitive.
     pub header: HeaderValue,
-    pub secret: SecretString,
+    /// The token itself, for texts that must not show it.
+    pub secret: Redactor,
     /// Which of the tokens of this source it is.
     pub generation: u64,
     fetched: Instant,
@@ -124,7 +126,7 @@ impl TokenSource {
                 state.generation += 1;
                 let token = Token {
                     header: grant.header,
-                    secret: grant.secret,
+                    secret: Redactor::new([grant.secret]),
                     generation: state.generation,
                     fetched: began,
                     expires: began + usable(grant.life),
@@ -138,6 +140,12 @@ impl TokenSource {
                 Err(NoToken { error, shared: false })
             }
         }
+    }
+
+    /// The token that is known now, while none is being fetched.
+    pub fn known(&self) -> Redactor {
+        let state = self.state.try_lock().ok();
+        state.and_then(|state| Some(state.token.as_ref()?.secret.clone())).unwrap_or_default()
     }
 
     /// Forgets a token that was answered 401, unless it has been replaced already.

@@ -74,7 +74,7 @@ impl Session {
         webhook: &Webhook,
         precondition: &Precondition,
     ) -> Result<Answer<()>, Error> {
-        let call = Call::new(Route::PutWebhook, Method::PUT, of(id)).secrets(webhook.secrets()).json(&webhook.body());
+        let call = Call::new(Route::PutWebhook, Method::PUT, of(id)).secrets(&webhook.secrets()).json(&webhook.body());
         match &precondition.0 {
             Basis::Tag(tag) => {
                 let answer = self.send(call.header(IF_MATCH, tag.as_str()), |_| Ok(())).await?;

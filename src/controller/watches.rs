@@ -106,7 +106,6 @@ async fn follow<K>(
     }
 }
 
-<<<<<<< HEAD
 /// An object of the same name that went while the watch was interrupted is gone all the same.
 fn tell_of_predecessor<K: Resource>(
     known: &BTreeMap<ObjectKey, String>,
@@ -119,7 +118,6 @@ fn tell_of_predecessor<K: Resource>(
     }
 }
 
-=======
 /// The HTTP status with which the API server refused a watch or its list.
 fn refusal(error: &watcher::Error) -> Option<u16> {
     match error {
@@ -135,7 +133,6 @@ fn needs_list(error: &watcher::Error) -> bool {
     matches!(error, watcher::Error::WatchStartFailed(_)) && matches!(refusal(error), Some(404 | 410))
 }
 
->>>>>>> kube
 /// What of an object asks for a pass when it changes: neither a status nor the operator's own annotation does.
 pub(super) fn wish<K: Resource>(object: &K) -> String {
     let annotation = |name| object.annotations().get(name).map_or("", String::as_str);

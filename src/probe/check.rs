@@ -17,11 +17,12 @@ use jiff::Timestamp;
 use rustls::pki_types::ServerName;
 use secrecy::SecretString;
 use tokio::{
+    io::{AsyncRead, AsyncWrite},
     net::TcpStream,
     task::JoinSet,
     time::{Instant, timeout},
 };
-use tokio_rustls::{TlsConnector, client::TlsStream};
+use tokio_rustls::TlsConnector;
 use url::{Host, Url};
 
 use super::{
@@ -278,7 +279,7 @@ async fn connect(addresses: &[IpAddr], port: u16, until: Deadline) -> io::Result
 
 /// Sends the request and reads the answer, both within bounds; a broken or overlong body does not change its status.
 async fn exchange(
-    stream: TlsStream<TcpStream>,
+    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
     request: Request<Full<Bytes>>,
     seen: &mut Seen,
 ) -> Result<StatusCode, hyper::Error> {
@@ -309,3 +310,7 @@ async fn read(answer: Response<Incoming>) {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "check_tests.rs"]
+mod tests;

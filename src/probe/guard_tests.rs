@@ -302,4 +302,32 @@ proptest! {
         prop_assert!(judge(within) || !judge(IpAddr::from(form)));
         prop_assert!(judge_addresses(&Guard::default(), &[IpAddr::from(form)]).is_err());
     }
+
+    #[test]
+    fn no_url_that_is_allowed_as_it_stands_leads_to_an_address_that_is_not_public(
+        scheme in "(https|http|ftp|HTTPS)", user in "([a-z]{1,3}(:[a-z]{0,3})?@)?",
+        host in "[0-9a-fx]{1,10}(\\.[0-9a-fx]{0,10}){0,3}\\.?|\\[[0-9a-f:.]{2,30}\\]|[0-9]{1,10}|\\PC{1,20}",
+        rest in "(:[0-9]{1,5})?(/\\PC{0,20})?"
+    ) {
+        let Ok(url) = Url::parse(&format!("{scheme}://{user}{host}{rest}")) else { return Ok(()) };
+        match Guard::default().judge_url(&url) {
+            Ok(()) => {
+                prop_assert_eq!(url.scheme(), "https");
+                prop_assert!(url.username().is_empty() && url.password().is_none());
+                let address = url.host().and_then(|host| literal(&host));
+                prop_assert!(address.is_none_or(|address| Class::of(address).is_none()), "{}", url);
+            }
+            Err(refusal) => {
+                let told = refusal.to_string();
+                prop_assert!(!told.chars().any(crate::text::is_unfit), "{}", told);
+            }
+        }
+    }
+
+    #[test]
+    fn a_host_pattern_is_refused_or_reads_the_same_again(text in "(\\*\\.)?(\\PC{0,12}|[a-z0-9.*-]{0,12}|\\[[0-9a-f:]{2,9}\\])") {
+        if let Ok(pattern) = text.parse::<HostPattern>() {
+            prop_assert_eq!(pattern.to_string().parse::<HostPattern>().ok(), Some(pattern));
+        }
+    }
 }

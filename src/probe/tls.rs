@@ -72,8 +72,9 @@ impl Settings {
 /// Why no certificate can be verified.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum InvalidRoots {
-    #[error("the tenant's CA bundle is no PEM: {0}")]
-    NoPem(String),
+    // The library's words would quote the line, and what stands there by mistake may be a key.
+    #[error("the tenant's CA bundle is no PEM: a section does not begin, end or decode as it should")]
+    NoPem,
     #[error("the tenant's CA bundle holds no certificate")]
     Empty,
     #[error("no trusted roots: {0}")]
@@ -102,7 +103,7 @@ fn certificates(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, InvalidRoots
     match certificates {
         Ok(certificates) if certificates.is_empty() => Err(InvalidRoots::Empty),
         Ok(certificates) => Ok(certificates),
-        Err(error) => Err(InvalidRoots::NoPem(error.to_string())),
+        Err(_) => Err(InvalidRoots::NoPem),
     }
 }
 
@@ -117,8 +118,11 @@ pub(super) fn version(connection: &ClientConnection) -> Option<TlsVersion> {
 
 /// When the server's own certificate expires.
 pub(super) fn expiry(connection: &ClientConnection) -> Option<Timestamp> {
-    let leaf = connection.peer_certificates()?.first()?;
-    let (_, certificate) = parse_x509_certificate(leaf).ok()?;
+    not_after(connection.peer_certificates()?.first()?)
+}
+
+fn not_after(certificate: &[u8]) -> Option<Timestamp> {
+    let (_, certificate) = parse_x509_certificate(certificate).ok()?;
     Timestamp::from_second(certificate.validity().not_after.timestamp()).ok()
 }
 
@@ -217,7 +221,10 @@ fn at(time: Option<&Timestamp>) -> String {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+    use crate::{mutated::mutated_bytes, text};
 
     fn ca_bundle() -> Arc<[u8]> {
         rcgen::generate_simple_self_signed(["ca.example".to_owned()]).unwrap().cert.pem().into_bytes().into()
@@ -266,6 +273,47 @@ mod tests {
         ] {
             let failure = TlsFailure::from(&error).to_string();
             assert!(failure.contains(words), "{error:?}: {failure}");
+        }
+    }
+
+    /// A certificate that expires at the end of 2099.
+    fn certificate() -> Vec<u8> {
+        let mut parameters = rcgen::CertificateParams::new(vec!["api.example.com".to_owned()]).unwrap();
+        parameters.not_after = rcgen::date_time_ymd(2099, 12, 31);
+        parameters.self_signed(&rcgen::KeyPair::generate().unwrap()).unwrap().der().to_vec()
+    }
+
+    #[test]
+    fn the_end_of_a_certificate_is_read() {
+        assert_eq!(not_after(&certificate()), Some("2099-12-31T00:00:00Z".parse().unwrap()));
+    }
+
+    proptest! {
+        #[test]
+        fn no_certificate_breaks_the_reader(
+            certificate in prop_oneof![mutated_bytes(certificate()), prop::collection::vec(any::<u8>(), 0..600)]
+        ) {
+            if let Some(expires) = not_after(&certificate) {
+                prop_assert!(expires.to_string().len() < 40);
+            }
+        }
+
+        #[test]
+        fn no_ca_bundle_breaks_the_reader_or_is_quoted(
+            bundle in mutated_bytes(ca_bundle().to_vec()), text in "-----BEGIN CERTIFICATE-----\\PC{0,200}"
+        ) {
+            for bundle in [&bundle[..], text.as_bytes()] {
+                if let Err(why) = certificates(bundle) {
+                    let why = why.to_string();
+                    prop_assert!(why.len() < 300 && !why.contains("MII"), "{}", why);
+                }
+            }
+        }
+
+        #[test]
+        fn no_names_of_a_certificate_are_shown_long_or_unclean(presented in prop::collection::vec(any::<String>(), 0..9)) {
+            let shown = names(&presented);
+            prop_assert!(shown.len() < 1_500 && !shown.chars().any(text::is_unfit), "{}", shown);
         }
     }
 

@@ -3,9 +3,14 @@
 use std::io::Write;
 use std::sync::{Arc, Mutex};
 
-use cognigy_operator::cognigy::{Auth, ClientAuthentication, HeaderValueText};
+use cognigy_operator::{
+    cognigy::{Auth, ClientAuthentication, HeaderValueText},
+    probe::Check,
+    redact::Redactor,
+};
 use cognigy_simulator as simulator;
 use cognigy_simulator::Fault;
+use secrecy::SecretString;
 use serde_json::json;
 use tracing::instrument::WithSubscriber as _;
 use tracing_subscriber::fmt::format::FmtSpan;
@@ -104,11 +109,38 @@ async fn a_call_is_one_span_with_tenant_route_status_and_trace() {
 }
 
 #[test]
-fn static_credentials_are_not_shown() {
-    for auth in [
-        Auth::Bearer("hunter2".into()),
-        Auth::ApiKey { header: http::HeaderName::from_static("x-api-key"), key: "hunter2".into() },
-    ] {
-        assert!(!format!("{auth:?}").contains("hunter2"));
-    }
+fn no_type_that_holds_a_secret_shows_it_when_printed() {
+    let secret = || SecretString::from("hunter2-secret");
+    let url: url::Url = "https://c.example.com/oauth/token".parse().unwrap();
+    let oauth2 = Auth::OAuth2 {
+        client_id: secret(),
+        client_secret: secret(),
+        token_url: url.clone(),
+        client_authentication: ClientAuthentication::Basic,
+        scopes: Vec::new(),
+    };
+    let api_key = Auth::ApiKey { header: http::HeaderName::from_static("x-api-key"), key: secret() };
+    let mut secret_header = registration("orders", 1);
+    secret_header.headers.insert("X-Key".into(), HeaderValueText::secret("hunter2-secret").unwrap());
+    let check = Check {
+        url,
+        headers: vec![("X-Key".into(), secret())],
+        version: 1,
+        timeout: std::time::Duration::from_secs(1),
+        ca_bundle: None,
+    };
+    let texts = [
+        format!("{oauth2:#?}"),
+        format!("{api_key:#?}"),
+        format!("{:#?}", Auth::Bearer(secret())),
+        format!("{secret_header:#?}"),
+        format!("{check:#?}"),
+        format!("{:#?}", Redactor::new([secret()])),
+        format!("{:#?}", secret_header.secrets()),
+    ];
+    // What a panic writes is what `Debug` shows.
+    let panic = std::panic::catch_unwind(|| panic!("{}", texts.join("\n"))).unwrap_err();
+    let message = panic.downcast_ref::<String>().unwrap();
+    assert!(message.contains("X-Key") && message.contains("OAuth2"), "{message}");
+    assert!(!message.contains("hunter2"), "{message}");
 }

@@ -19,5 +19,6 @@ mod points;
 #[path = "../operator/program.rs"]
 #[allow(dead_code, reason = "shared with the tests of the operator, which use more of it")]
 mod program;
+mod random;
 mod scenarios;
 mod stage;

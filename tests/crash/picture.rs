@@ -32,7 +32,11 @@ const PASSING: [&str; 15] = [
 /// What is there at the end, and how it came about as far as that counts: how often each version was created, activated,
 /// deactivated and deleted.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Picture(Value);
+pub struct Picture {
+    world: Value,
+    /// What is told of each webhook's health; null where it was not checked since the last version or process.
+    health: BTreeMap<String, Value>,
+}
 
 impl Picture {
     /// The world as it is now.
@@ -47,9 +51,10 @@ impl Picture {
         let bots: Vec<Value> =
             world.bot_webhooks().into_iter().map(|one| json!({"name": one.name, "policy": one.retry_policy})).collect();
         let all = ListParams::default();
-        let mut objects = Map::new();
+        let (mut objects, mut health) = (Map::new(), BTreeMap::new());
         for one in world.api::<CognigyWebhook>().list(&all).await.unwrap() {
-            let status = told(&one.status, one.metadata.generation);
+            let mut status = told(&one.status, one.metadata.generation);
+            health.insert(one.name_any(), names.scrubbed(take_health(&mut status)));
             let annotations = one.annotations().get(cognigy_operator::api::REGISTRATION_ANNOTATION);
             let shown = json!({"status": status, "finalizers": one.finalizers(), "claim": annotations});
             objects.insert(format!("webhook {}", one.name_any()), shown);
@@ -64,12 +69,22 @@ impl Picture {
         let picture = json!({
             "cognigy": integrations, "bots": bots, "kubernetes": objects, "happened": turns(&world.history()),
         });
-        Self(names.scrubbed(picture))
+        Self { world: names.scrubbed(picture), health }
     }
 
-    /// The lines in which it differs from another: `-` only here, `+` only there.
+    /// The lines in which another differs from it: `-` only here, `+` only there. The result of a health check is lost with
+    /// the process that made it and had not told it; the next one tells it again.
     pub fn differences(&self, other: &Self) -> String {
-        let lines = |picture: &Self| -> BTreeSet<String> { paths(&picture.0).into_iter().collect() };
+        let lines = |picture: &Self| -> BTreeSet<String> {
+            let known = picture
+                .health
+                .iter()
+                .filter(|(name, _)| other.health.get(*name).is_none_or(|health| !health.is_null()));
+            let health = known.flat_map(|(name, health)| {
+                paths(health).into_iter().map(move |line| format!("health of {name}.{line}"))
+            });
+            paths(&picture.world).into_iter().chain(health).collect()
+        };
         let (here, there) = (lines(self), lines(other));
         let gone = here.difference(&there).map(|line| format!("- {line}"));
         let new = there.difference(&here).map(|line| format!("+ {line}"));
@@ -87,6 +102,16 @@ fn told(status: &impl serde::Serialize, generation: Option<i64>) -> Value {
             .flatten()
             .all(|condition| condition["observedGeneration"].as_i64() == generation);
     json!({"told": status, "current": current})
+}
+
+/// Takes what is told of the health out of a webhook's status; null where nothing is.
+fn take_health(status: &mut Value) -> Value {
+    let Some(status) = status["told"].as_object_mut() else { return Value::Null };
+    let condition = status.get_mut("conditions").and_then(Value::as_array_mut).and_then(|conditions| {
+        let at = conditions.iter().position(|condition| condition["type"] == "Healthy")?;
+        Some(conditions.remove(at))
+    });
+    status.remove("health").map(|health| json!({"result": health, "condition": condition})).unwrap_or_default()
 }
 
 /// How often each version was created, activated, deactivated and deleted.
@@ -158,12 +183,12 @@ pub async fn events(world: &World) -> BTreeMap<String, usize> {
 }
 
 /// What must hold at every moment, whatever happens: see docs/reliability.md.
-pub fn broken_promises(world: &World, served: bool) -> Vec<String> {
+pub fn broken_promises(world: &World, served: impl Fn(&str) -> bool) -> Vec<String> {
     let history = world.history();
     let mut broken = Vec::new();
     let names: BTreeSet<&str> = history.iter().map(|change| change.name.as_str()).collect();
     for name in names {
-        for change in world.interruptions(name).into_iter().filter(|_| served) {
+        for change in world.interruptions(name).into_iter().filter(|_| served(name)) {
             broken.push(format!("none was active once one was: {change:?}"));
         }
         let (mut there, mut active) = (BTreeMap::new(), BTreeSet::new());

@@ -1,9 +1,9 @@
 //! A world whose operator is the real program, with a trap at every call that it makes.
 
-use std::path::PathBuf;
-
-use cognigy_simulator::{Destination, Moment, Verdict};
-use control_plane::User;
+use cognigy_simulator::{Destination, Moment, Passage, Verdict};
+use control_plane::gateway::{self, Gateway};
+use k8s_openapi::api::events::v1::Event;
+use kube::api::ListParams;
 
 use crate::{harness::World, points::Trap, program::Program};
 
@@ -11,7 +11,7 @@ use crate::{harness::World, points::Trap, program::Program};
 pub struct Stage<'a> {
     pub world: &'a World,
     pub trap: Trap,
-    kubeconfig: PathBuf,
+    gateway: Gateway,
     program: Option<Program>,
 }
 
@@ -19,27 +19,45 @@ impl<'a> Stage<'a> {
     /// A stage in this world; the program does not run yet. Calls that `counts` refuses are no points.
     pub async fn open(world: &'a World, counts: fn(&str) -> bool) -> Self {
         let trap = Trap::default();
-        let cognigy = trap.clone();
+        let passes = {
+            let trap = trap.clone();
+            move |call: String, after| !counts(&call) || trap.passes(call, after)
+        };
+        let goes_on = passes.clone();
         world.on_passage(move |passage| {
-            let call = match &passage.destination {
-                Destination::Api(Some(route)) => format!("cognigy {route:?}"),
-                Destination::Api(None) => format!("cognigy {}", passage.path),
-                Destination::Callback(name) => format!("callback {name}"),
-                Destination::Sink(name) => format!("sink {name}"),
-            };
-            let passes = !counts(&call) || cognigy.passes(call, passage.moment == Moment::After);
-            if passes { Verdict::Pass } else { Verdict::Lose }
+            if goes_on(to_cognigy(passage), passage.moment == Moment::After) { Verdict::Pass } else { Verdict::Lose }
         });
-        let kubeconfig = world.plane.write_kubeconfig(&User::admin()).unwrap();
-        Self { world, trap, kubeconfig, program: None }
+        let gateway = world.gateway().await;
+        for (stage, after) in [(gateway::Stage::BeforeForward, false), (gateway::Stage::AfterAnswer, true)] {
+            let goes_on = passes.clone();
+            let hold =
+                gateway.hold(stage, move |request| request.is_write() && !goes_on(to_kubernetes(request), after));
+            tokio::spawn(async move {
+                // Where it was never reached, the gateway is gone.
+                if let Ok(held) = hold.reached().await {
+                    held.cut();
+                }
+            });
+        }
+        Self { world, trap, gateway, program: None }
     }
 
     /// Starts the program (again).
     pub fn start(&mut self) {
         let arguments = ["--watch-namespaces", &self.world.namespace];
-        let program = Program::start(&self.kubeconfig, "127.0.0.1:0", &arguments);
+        let program = Program::start(self.gateway.kubeconfig_file(), "127.0.0.1:0", &arguments);
         self.trap.aim(program.id());
         self.program = Some(program);
+    }
+
+    /// Waits until every audit line that the program wrote has its event: then nothing is left of what is over.
+    pub async fn quiet(&self) {
+        let told = || self.lines().iter().filter(|line| line.contains(r#""target":"audit""#)).count();
+        self.world
+            .eventually("an event for each audit line", async || {
+                self.world.api::<Event>().list(&ListParams::default()).await.unwrap().items.len() >= told()
+            })
+            .await;
     }
 
     /// Waits for the end of the program that was killed.
@@ -53,6 +71,9 @@ impl<'a> Stage<'a> {
     /// Ends the program as Kubernetes does: what is under way is ended, events are written. The trap may strike meanwhile.
     pub async fn end(&mut self) {
         if let Some(program) = self.program.take() {
+            // Before that, it does not listen to signals yet.
+            let running = async || program.lines().iter().any(|line| line.contains("all watches are in sync"));
+            self.world.eventually("the program runs", running).await;
             program.terminate();
             let (status, lines) = program.end().await;
             let expected = if self.trap.is_sprung() {
@@ -73,4 +94,25 @@ impl<'a> Stage<'a> {
     pub fn lines(&self) -> Vec<String> {
         self.program.as_ref().map(Program::lines).unwrap_or_default()
     }
+}
+
+/// A call to Cognigy, or to what belongs to its users, by its name.
+fn to_cognigy(passage: &Passage) -> String {
+    match &passage.destination {
+        Destination::Api(Some(route)) => format!("cognigy {route:?}"),
+        Destination::Api(None) => format!("cognigy {}", passage.path),
+        Destination::Callback(name) => format!("callback {name}"),
+        Destination::Sink(name) => format!("sink {name}"),
+    }
+}
+
+/// A write to Kubernetes by its name; that of an event, which is made up, is its reason and its object.
+fn to_kubernetes(request: &gateway::Request) -> String {
+    let gateway::Request { verb, resource, subresource, name, .. } = request;
+    let event = request.json().filter(|_| resource == "events").map(|event| {
+        let text = |path| event.pointer(path).and_then(|text| text.as_str()).unwrap_or_default().to_owned();
+        format!("{} {}", text("/reason"), text("/regarding/name"))
+    });
+    let subresource = subresource.as_ref().map(|part| format!("/{part}")).unwrap_or_default();
+    format!("kubernetes {verb} {resource}{subresource} {}", event.or(name.clone()).unwrap_or_default())
 }

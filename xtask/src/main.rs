@@ -7,6 +7,7 @@ mod crds;
 mod demo;
 mod deny;
 mod docs;
+mod fuzz;
 mod program;
 mod soak;
 mod test;
@@ -38,6 +39,8 @@ enum Command {
     Demo(demo::Args),
     /// Write the field reference to docs/reference.md, from deploy/crds/
     Docs,
+    /// Run the property tests with many more cases and printed seeds, for as long as you like
+    Fuzz(fuzz::Args),
     /// Run the operator for a long time under steady faults; the exit code is 0 only if it stayed level and lost nothing
     Soak(soak::Args),
     /// Run every check of the project in order, up to the first that fails
@@ -51,6 +54,7 @@ fn main() -> ExitCode {
         Command::Crds => crds::run(),
         Command::Demo(args) => demo::run(&args),
         Command::Docs => docs::run(),
+        Command::Fuzz(args) => fuzz::run(&args),
         Command::Soak(args) => soak::run(&args),
         Command::Test(args) => test::run(&args),
     };

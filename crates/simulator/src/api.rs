@@ -5,6 +5,7 @@ use hyper::body::Incoming;
 use serde_json::Value;
 
 use crate::{
+    echo,
     exchange::{Lost, Outcome, Peer, pause, read},
     faults::{Effect, Fault, FaultId},
     log::{self, header_pairs},
@@ -157,6 +158,7 @@ async fn spoil(shared: &Shared, arrival: &Arrival, id: FaultId, fault: &Fault) -
             let body = format!(r#"{{"padding":"{}"}}"#, "x".repeat(*bytes));
             Ok((with_body(reply, body.into_bytes()), false))
         }
+        Effect::Echo(status) => Ok((echo::reply(reply, *status, arrival.seq, &arrival.headers, &arrival.body), false)),
         Effect::Status { status, body, retry_after } => {
             let format = shared.look(|state| error_format(&state.options, route_of(&arrival.found)));
             let mut reply = match body {

@@ -60,6 +60,9 @@ pub enum Effect {
     MalformedJson,
     /// The request does its work, but the answer's body is other JSON of at least this many bytes.
     HugeBody(usize),
+    /// A hostile answer that repeats the request's credentials and body: in its text (a problem document with this status), trace id,
+    /// entity tag and location. A status below 300 lets the request do its work and repeats them in the headers only.
+    Echo(u16),
     /// Somebody else merges this into the object that the request is for (as [`crate::Handle::change_behind`]) just before the
     /// request does its work: a write under `If-Match` then meets a conflict, whatever its timing.
     ChangeBehind(Value),
@@ -246,6 +249,13 @@ impl Fault {
         self
     }
 
+    /// Repeat what the request said, in every place of an answer with this status.
+    #[must_use]
+    pub fn echo(mut self, status: u16) -> Self {
+        self.effect = Effect::Echo(status);
+        self
+    }
+
     /// Somebody else changes the object just before the request does its work.
     #[must_use]
     pub fn change_behind(mut self, patch: Value) -> Self {
@@ -262,7 +272,11 @@ impl Fault {
 
     /// Whether the request does its work in spite of the fault.
     pub(crate) fn lets_work(&self) -> bool {
-        self.after_commit || !matches!(self.effect, Effect::Status { .. } | Effect::Hang | Effect::LoseConnection)
+        match self.effect {
+            Effect::Status { .. } | Effect::Hang | Effect::LoseConnection => self.after_commit,
+            Effect::Echo(status) => self.after_commit || status < 300,
+            _ => true,
+        }
     }
 
     fn meets(&self, route: Option<Route>, method: &str, path: &str) -> bool {

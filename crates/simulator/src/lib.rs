@@ -36,6 +36,7 @@ mod admin;
 mod api;
 mod auth;
 pub mod callbacks;
+mod echo;
 mod exchange;
 pub mod faults;
 pub mod handle;

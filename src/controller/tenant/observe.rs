@@ -206,6 +206,8 @@ fn token_url(base: &Url, text: &str, allow_http: bool) -> Result<Url, Failure> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -236,5 +238,27 @@ mod tests {
             assert!(refused.contains("never called"), "{text}: {refused}");
         }
         assert!(url("spec.baseUrl", "https://10.0.0.8/", false).is_ok());
+    }
+
+    proptest! {
+        #[test]
+        fn no_base_url_that_is_taken_sends_credentials_unencrypted_or_to_metadata(
+            text in "(https?|ftp)://(\\PC{1,20}|[0-9a-fx.]{1,20}|\\[[0-9a-f:.]{2,20}\\])(/\\PC{0,9})?"
+        ) {
+            if let Ok(url) = url("spec.baseUrl", &text, false) {
+                prop_assert_eq!(url.scheme(), "https");
+                prop_assert!(judge_literal(&url).is_ok());
+            }
+        }
+
+        #[test]
+        fn a_relative_token_url_stays_at_the_installation(text in "[/\\\\@:?#.a-z%]{0,12}|\\PC{0,12}") {
+            prop_assume!(!text.contains("://"));
+            let base = Url::parse("https://api.example.com/new").unwrap();
+            if let Ok(url) = token_url(&base, &text, false) {
+                prop_assert_eq!(url.origin(), base.origin(), "{}", url);
+                prop_assert!(url.username().is_empty() && url.password().is_none());
+            }
+        }
     }
 }

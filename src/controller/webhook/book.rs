@@ -147,7 +147,10 @@ impl Book {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+    use crate::mutated::mutated;
 
     fn status() -> CognigyWebhookStatus {
         CognigyWebhookStatus {
@@ -211,5 +214,26 @@ mod tests {
     #[test]
     fn the_same_version_leaves_the_books_as_they_are() {
         assert_eq!(Book::open(Some(&status()), 2).status, status());
+    }
+
+    proptest! {
+        #[test]
+        fn no_status_and_no_annotation_that_somebody_wrote_breaks_the_books(
+            status in mutated(serde_json::to_value(status()).unwrap()), annotation in "(\\PC{0,20}:)?-?[0-9]{0,20}|\\PC{0,20}",
+            version in 1..4_i32
+        ) {
+            let spec = serde_json::json!({"tenantRef": {"name": "production"}, "url": "https://api.example.com/hooks"});
+            let mut webhook = CognigyWebhook::new("orders", serde_json::from_value(spec).unwrap());
+            webhook.metadata.annotations = Some([(REGISTRATION_ANNOTATION.into(), annotation)].into());
+            // What the schema refuses is never seen.
+            let Ok(status) = serde_json::from_slice::<CognigyWebhookStatus>(&status) else { return Ok(()) };
+            webhook.status = Some(status);
+            let book = Book::open(webhook.status.as_ref(), version);
+            let world = book.world(&webhook, version, Health::Unknown);
+            prop_assert!(!world.ours || world.claimed);
+            if let Some(id) = book.id() {
+                prop_assert!(!id.as_str().is_empty());
+            }
+        }
     }
 }

@@ -7,11 +7,7 @@ use jiff::Timestamp;
 use kube::{ResourceExt as _, runtime::controller::Action};
 use sha2::{Digest as _, Sha256};
 
-<<<<<<< HEAD
-use super::{ground::Ground, health, status::conditions};
-=======
-use super::{ground::Ground, observe, status::conditions};
->>>>>>> kube
+use super::{ground::Ground, health, observe, status::conditions};
 use crate::{
     api::{CognigyTenant, CognigyWebhook, Reason, webhook},
     controller::{

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use crate::{
     api::webhook::Drift,
     cognigy::{BackoffStrategy, Integration, IntervalPolicy, Registration, StoredPolicy, Webhook, WindowPolicy},
+    redact::{REDACTED, Redactor},
     text,
 };
 
@@ -12,8 +13,6 @@ use crate::{
 const SHOWN: usize = 10;
 /// How much of a value is shown, in characters: what stands in Cognigy can be of any length and hold anything.
 const SHOWN_CHARS: usize = 256;
-/// What stands for a value that may be secret.
-const REDACTED: &str = "***";
 
 /// Where a registration differs from the wished one. The status `active`/`inactive` is told apart: it is the plan's.
 pub fn registration(wished: &Registration, actual: &Integration) -> Vec<Drift> {
@@ -108,6 +107,15 @@ fn strategy(policy: &WindowPolicy) -> &'static str {
         BackoffStrategy::Exponential => "exponential",
         BackoffStrategy::Linear => "linear",
     }
+}
+
+/// The differences without secrets that Cognigy shows in fields where none belongs.
+pub fn hide(mut differences: Vec<Drift>, secrets: &Redactor) -> Vec<Drift> {
+    for Drift { path, actual, .. } in &mut differences {
+        *path = secrets.redact(path);
+        *actual = actual.take().map(|actual| secrets.redact(&actual));
+    }
+    differences
 }
 
 /// The differences that a status shows.

@@ -82,10 +82,18 @@ pub async fn world_without_operator(options: Options, test: impl AsyncFnOnce(&Wo
 
 /// The same on a control plane of its own, for a test that stops it or takes definitions away.
 pub async fn world_on_its_own_plane(options: Options, test: impl AsyncFnOnce(&World)) {
+    run(own_plane(AuditLevel::Metadata).await, options, test).await;
+}
+
+/// The same on a control plane of its own whose audit log has the bodies of all requests and answers.
+pub async fn world_with_bodies_in_the_audit_log(options: Options, test: impl AsyncFnOnce(&World)) {
+    run(own_plane(AuditLevel::RequestResponse).await, options, test).await;
+}
+
+async fn own_plane(level: AuditLevel) -> Plane {
     let assets = ControlPlane::shared().await.unwrap().assets().clone();
-    let plane = control_plane::Options::new(assets).audit(AuditLevel::Metadata);
-    let plane = ControlPlane::start(plane).await.unwrap();
-    run(Plane::Own(Box::new(plane)), options, test).await;
+    let plane = ControlPlane::start(control_plane::Options::new(assets).audit(level)).await.unwrap();
+    Plane::Own(Box::new(plane))
 }
 
 async fn run(plane: Plane, options: Options, test: impl AsyncFnOnce(&World)) {

@@ -97,6 +97,7 @@ pub struct Gateway {
 }
 
 type Matcher = Box<dyn Fn(&Request) -> bool + Send + Sync>;
+type Decider = Box<dyn Fn(&Request) -> Action + Send + Sync>;
 
 /// What the connections and the test share.
 struct Shared {
@@ -108,7 +109,7 @@ struct Shared {
 
 #[derive(Default)]
 struct Rules {
-    act: Option<Box<dyn Fn(&Request) -> Action + Send + Sync>>,
+    act: Option<Decider>,
     once: Vec<(Matcher, Action)>,
     holds: Vec<(Stage, Matcher, oneshot::Sender<Held>)>,
 }

@@ -214,3 +214,22 @@ async fn somebody_else_may_change_or_delete_the_object_just_before_a_write() {
     assert_eq!(client.put_webhook(&id, "\"any\"", &again.json()).await.status, 404);
     assert!(!client.sim.history().last().unwrap().by_api);
 }
+
+#[tokio::test]
+async fn an_echo_repeats_credentials_and_body_in_every_place_of_the_answer() {
+    let client = started().await;
+    let bearer = client.sim.credentials().bearer_token;
+    client.sim.fault(Fault::on(Route::CreateIntegration).times(4).echo(422));
+    for _ in 0..4 {
+        let refused = client.register(&orders()).await;
+        assert_eq!(refused.status, 422);
+        assert!(refused.json()["title"].as_str().unwrap().contains(&bearer), "{}", refused.text);
+        assert_eq!(refused.header("x-trace-id"), Some(bearer.as_str()));
+        assert_eq!(refused.etag(), format!("\"{bearer}\""));
+    }
+    assert!(client.sim.integrations().is_empty());
+    client.sim.fault(Fault::on(Route::CreateIntegration).times(1).echo(200));
+    let created = client.register(&orders()).await;
+    assert_eq!((created.status, created.etag()), (201, format!("\"{bearer}\"")));
+    assert_eq!(client.sim.integrations().len(), 1);
+}

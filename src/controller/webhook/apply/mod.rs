@@ -207,7 +207,9 @@ impl<'a> Pass<'a> {
     /// The registration that the spec asks for; the Secrets behind its headers are read once in a pass.
     async fn wished(&mut self, status: Status) -> Result<Registration, Failure> {
         if self.registration.is_none() {
-            self.registration = Some(registration::read(&self.object, self.context).await?);
+            let registration = registration::read(&self.object, self.context).await?;
+            self.session = self.session.hiding(&registration.secrets());
+            self.registration = Some(registration);
         }
         let read = self.registration.as_ref().map(|registration| registration.with_status(status));
         read.ok_or_else(|| Failure::InvalidSpec("the registration cannot be read".into()))

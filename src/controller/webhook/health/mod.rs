@@ -53,7 +53,9 @@ async fn probe(
         timeout: Duration::from_secs(u64::try_from(settings.timeout_seconds).unwrap_or(5)),
         ca_bundle: bundle.map(|pem| pem.expose_secret().as_bytes().into()),
     };
-    let report = context.prober.check(&check, &wish.guard).await?;
+    let mut report = context.prober.check(&check, &wish.guard).await?;
+    // The callback knows what it was sent, and chooses the names in its certificate.
+    report.message = registration.secrets().redact(&report.message);
     let key = ObjectKey::of(webhook);
     context.metrics.health(&key.namespace, &key.name, report.passing, Some(report.latency));
     if let Some(expires) = report.certificate_expires_at {
