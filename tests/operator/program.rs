@@ -39,12 +39,7 @@ impl Program {
     }
 
     /// Starts it with this whole command line; `http` is the address that stands in it.
-    pub fn start_exactly(
-        kubeconfig: &Path,
-        http: &str,
-        command_line: &[&str],
-        environment: &[(&str, &str)],
-    ) -> Self {
+    pub fn start_exactly(kubeconfig: &Path, http: &str, command_line: &[&str], environment: &[(&str, &str)]) -> Self {
         let mut child = Command::new(env!("CARGO_BIN_EXE_cognigy-operator"))
             .args(command_line)
             .env_clear()
