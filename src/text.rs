@@ -3,13 +3,26 @@
 /// A text on one line: white space, control characters (line breaks, ANSI escapes) and characters that cannot be seen or turn
 /// the direction of what follows become blanks, and of several blanks one remains.
 pub fn one_line(text: &str) -> String {
-    text.split(|c: char| c.is_whitespace() || is_unfit(c)).filter(|word| !word.is_empty()).collect::<Vec<_>>().join(" ")
+    words(text).collect::<Vec<_>>().join(" ")
 }
 
-/// [`one_line`], cut at a length in characters, of which the last is then `…`; `None` where nothing is left.
+/// [`one_line`] (no more of it than is kept), cut at a length in characters, of which the last is then `…`; `None` where nothing is left.
 pub fn clean(text: &str, max: usize) -> Option<String> {
-    let line = one_line(text);
+    let mut line = String::new();
+    for word in words(text) {
+        if !line.is_empty() {
+            line.push(' ');
+        }
+        line.push_str(word);
+        if line.chars().nth(max).is_some() {
+            break;
+        }
+    }
     (!line.is_empty()).then(|| cut(line, max))
+}
+
+fn words(text: &str) -> impl Iterator<Item = &str> {
+    text.split(|c: char| c.is_whitespace() || is_unfit(c)).filter(|word| !word.is_empty())
 }
 
 /// A text of at most so many characters; where it was longer the last is `…`.

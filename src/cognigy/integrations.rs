@@ -170,7 +170,9 @@ impl Session {
     /// Deletes a registration.
     pub async fn delete_integration(&self, id: &WebhookId) -> Result<Answer<Deletion>, Error> {
         let call = Call::new(Route::DeleteIntegration, Method::DELETE, of(id));
-        match self.send(call, |_| Ok(Deletion::Deleted)).await {
+        let sent = self.send(call, |_| Ok(Deletion::Deleted)).await;
+        self.forget_version(id);
+        match sent {
             Ok(deleted) => Ok(deleted),
             Err(error) => {
                 let value = match error.kind {

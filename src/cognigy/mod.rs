@@ -57,4 +57,5 @@ pub use session::Session;
 pub use tls::tls_cause;
 pub use trace::TraceContext;
 pub use webhooks::{Precondition, Read};
-pub(crate) use wire::{Failure as HttpFailure, client as http_client};
+pub(crate) use wire::Failure as HttpFailure;
+pub use wire::client as http_client;

@@ -47,12 +47,12 @@ impl Problem {
             None => Some(text.into_owned()),
         };
         Self {
-            detail: detail.and_then(|text| clean(&secrets.redact(&text), MAX_TEXT)),
+            detail: detail.and_then(|text| clean(&secrets.redact(beginning(&text)), MAX_TEXT)),
             oauth_error: field("error").and_then(|text| clean(&text, MAX_TEXT)),
             trace_id: ["traceId", "trace_id"]
                 .into_iter()
                 .find_map(field)
-                .and_then(|text| clean(&secrets.redact(&text), MAX_TRACE_ID))
+                .and_then(|text| clean(&secrets.redact(beginning(&text)), MAX_TRACE_ID))
                 .or_else(|| trace_id(headers, secrets)),
         }
     }
@@ -68,9 +68,14 @@ fn text_of(value: &Value) -> Option<String> {
     }
 }
 
+/// As much of a text as is worth the search for secrets, which costs more than to read it.
+fn beginning(text: &str) -> &str {
+    &text[..text.floor_char_boundary(MAX_EXCERPT)]
+}
+
 /// Cognigy's trace id as headers carry it.
 pub(super) fn trace_id(headers: &HeaderMap, secrets: &Redactor) -> Option<String> {
-    let text = |name| Some(secrets.redact(headers.get(name)?.to_str().ok()?));
+    let text = |name| Some(secrets.redact(beginning(headers.get(name)?.to_str().ok()?)));
     ["x-trace-id", "x-request-id"].into_iter().find_map(|name| clean(&text(name)?, MAX_TRACE_ID))
 }
 
@@ -122,7 +127,7 @@ pub(super) fn redirection(raw: &RawAnswer, secrets: &Redactor) -> String {
         .get(LOCATION)
         .and_then(|value| Url::parse(value.to_str().ok()?).ok())
         .and_then(|url| {
-            Some(format!(" to {}", clean(&secrets.redact(&url.origin().ascii_serialization()), MAX_ORIGIN)?))
+            Some(format!(" to {}", clean(&secrets.redact(beginning(&url.origin().ascii_serialization())), MAX_ORIGIN)?))
         })
         .unwrap_or_default();
     format!(

@@ -39,14 +39,18 @@ impl Session {
         if let Some(known) = known {
             call = call.header(IF_NONE_MATCH, known.as_str());
         }
-        let mut answer = self
+        let read = self
             .send(call, |reply| {
                 if reply.status == StatusCode::NOT_MODIFIED {
                     return Ok(Read::NotModified);
                 }
                 Webhook::read(reply.required_body()?, reply.etag.clone()).map(Read::Found)
             })
-            .await?;
+            .await;
+        if matches!(&read, Err(error) if error.kind == ErrorKind::NotFound) {
+            self.forget_version(id);
+        }
+        let mut answer = read?;
         if answer.value == Read::NotModified && answer.etag.is_none() {
             answer.etag = known.cloned();
         }

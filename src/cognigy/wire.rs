@@ -32,7 +32,7 @@ pub(crate) struct Failure {
 /// A client that follows no redirect, repeats nothing, and goes through the environment's proxy where there is one.
 ///
 /// Names are judged as they are resolved; hosts that are written as addresses are the caller's to judge.
-pub(crate) fn client(ca_pem: Option<&[u8]>, timeout: Duration, names: JudgedNames) -> Result<Client, ConfigError> {
+pub fn client(ca_pem: Option<&[u8]>, timeout: Duration, names: JudgedNames) -> Result<Client, ConfigError> {
     crypto::install_crypto_provider();
     let certificates = match ca_pem {
         None => Vec::new(),

@@ -243,7 +243,9 @@ impl Failure {
             Self::HealthCheckFailed(_) => of(Reason::HealthCheckFailed, None, Class::Waiting),
             Self::NameConflict { .. } => of(Reason::NameConflict, Some(EventReason::NameConflict), Class::User),
             Self::AlreadyExists { .. } => of(Reason::AlreadyExists, Some(EventReason::AlreadyExists), Class::User),
-            Self::NamespaceTerminating(_) => of(Reason::Deleting, None, Class::Waiting),
+            Self::NamespaceTerminating(_) | Self::Undelivered { error: None, .. } => {
+                of(Reason::Deleting, None, Class::Waiting)
+            }
             Self::WebhookNotFound(_) => Disposition {
                 retry_after: Some(LOOK_AGAIN),
                 ..of(Reason::WebhookNotFound, Some(EventReason::WebhookNotFound), Class::Waiting)
@@ -262,7 +264,6 @@ impl Failure {
                 event: Some(EventReason::DeletionBlocked),
                 ..cause.disposition()
             },
-            Self::Undelivered { error: None, .. } => of(Reason::Deleting, None, Class::Waiting),
             Self::Undelivered { .. } => of(Reason::DeletionBlocked, Some(EventReason::DeletionBlocked), Class::Waiting),
             Self::Kubernetes(_) => of(Reason::Progressing, None, Class::Kubernetes),
         }

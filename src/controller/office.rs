@@ -37,6 +37,10 @@ pub struct Outbox {
 impl Outbox {
     /// An outbox with nothing in it.
     pub fn new(office: Office) -> Self {
+        for kind in SinkKind::ALL {
+            // A dashboard tells nothing from not known.
+            office.metrics.outbox_pending(kind.as_str(), 0);
+        }
         let office = Arc::new(office);
         let (courier, monitor) = (Courier::new(office.clone()), Monitor::new(office.clone()));
         Self { courier: Arc::new(courier), monitor: Arc::new(monitor), office }

@@ -72,7 +72,7 @@ pub struct Settled {
 }
 
 /// Brings the list of a status up to date.
-pub fn settle(undelivered: &mut Vec<Undelivered>, progress: &HashMap<String, Progress>) -> Settled {
+pub fn settle(undelivered: &mut Vec<Undelivered>, progress: &BTreeMap<String, Progress>) -> Settled {
     let mut settled = Settled::default();
     undelivered.retain_mut(|message| match progress.get(&message.id) {
         Some(Progress::Delivered) => {
@@ -103,7 +103,7 @@ struct Letters {
     owner: Owner,
     tenant: ObjectKey,
     undelivered: Vec<Undelivered>,
-    progress: HashMap<String, Progress>,
+    progress: BTreeMap<String, Progress>,
 }
 
 impl Letters {
@@ -179,7 +179,7 @@ impl Courier {
     }
 
     /// What became of an object's messages, by id.
-    pub fn progress(&self, uid: &str) -> HashMap<String, Progress> {
+    pub fn progress(&self, uid: &str) -> BTreeMap<String, Progress> {
         self.lock().letters.get(uid).map(|letters| letters.progress.clone()).unwrap_or_default()
     }
 

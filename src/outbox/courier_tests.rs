@@ -111,7 +111,7 @@ fn what_was_delivered_is_not_sent_again_while_the_status_lags_behind() {
     courier.note(&owner("a"), &letters(&["1"])[0], Ok(()));
     courier.sync(owner("a"), tenant("one"), &letters(&["1"]));
     assert!(courier.next(&lane("one"), "").is_none());
-    assert_eq!(courier.progress("a"), HashMap::from([("1".to_owned(), Progress::Delivered)]));
+    assert_eq!(courier.progress("a"), BTreeMap::from([("1".to_owned(), Progress::Delivered)]));
     assert_eq!(notes.pending.lock().unwrap()[&SinkKind::DeadLetter], 0);
     courier.sync(owner("a"), tenant("one"), &[]);
     assert!(courier.progress("a").is_empty());

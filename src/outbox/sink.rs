@@ -12,6 +12,7 @@ use super::CloudEvent;
 use crate::{
     api::SinkKind,
     cognigy::{ErrorKind, HttpFailure},
+    redact::Redactor,
 };
 
 /// How long a sink may take to answer (cognigy-api.md §6).
@@ -76,6 +77,11 @@ impl Sink {
         Ok(Self { client, url, headers: map })
     }
 
+    /// What no message about it may show.
+    fn secrets(&self) -> Redactor {
+        Redactor::new(self.headers.values().filter_map(|value| Some(value.to_str().ok()?.into())))
+    }
+
     /// Posts a message; 2xx means that it is the sink's now. Nothing of the answer is read but its head.
     pub async fn post(&self, event: &CloudEvent, limit: Duration) -> Result<(), SinkError> {
         let mut headers = self.headers.clone();
@@ -84,6 +90,8 @@ impl Sink {
             self.client.post(self.url.clone()).headers(headers).timeout(limit).body(event.body.clone()).send();
         let answer = request.await.map_err(|error| {
             let HttpFailure { kind, detail, .. } = HttpFailure::of(error);
+            // The sink knows what it was sent, and chooses the names in its certificate.
+            let detail = self.secrets().redact(&detail);
             match kind {
                 ErrorKind::Timeout => SinkError::TooLate(limit),
                 ErrorKind::Tls => SinkError::Tls(detail),

@@ -14,6 +14,7 @@ use cognigy_simulator::{Fault, IntegrationRecord, Options, RetryAfter};
 use control_plane::gateway::{Action, Answer, Gateway, Request};
 use http::StatusCode;
 use rand::{Rng as _, SeedableRng as _, rngs::StdRng, seq::IteratorRandom as _};
+use rustix::process::{Signal, kill_process};
 use serde_json::{Value, json};
 
 use crate::{
@@ -214,7 +215,8 @@ async fn run(seed: u64) {
                 user.act().await;
             }
             work(world, user.random.random_range(1..CALLS)).await;
-            program.kill().await;
+            kill_process(program.id(), Signal::KILL).unwrap();
+            program.end().await;
             match kill % 10 {
                 0 => world.plane.restart_apiserver().await.unwrap(),
                 5 => {

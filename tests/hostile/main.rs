@@ -13,6 +13,7 @@ mod netlink;
 mod own_systems;
 mod safety;
 mod server;
+mod sinks;
 mod switches;
 mod tls;
 mod urls;

@@ -1,7 +1,7 @@
 //! Somebody changes Cognigy behind the operator's back.
 
 use cognigy_operator::api::CognigyWebhook;
-use cognigy_simulator::{Options, Request, Route, State};
+use cognigy_simulator::{Fault, Options, Request, RetryAfter, Route, State};
 use serde_json::{Value, json};
 
 use crate::harness::{World, message, true_conditions, world};
@@ -57,6 +57,27 @@ async fn a_policy_changed_behind_our_back_is_corrected_and_told() {
         assert!(there.active);
         assert_eq!(world.interruptions("orders"), []);
         assert!(true_conditions(&world.get("orders").await).contains(&"Ready"));
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_correction_that_the_tenants_trouble_cut_short_is_made_at_the_next_comparison() {
+    world(Options::default(), async |world| {
+        let id = live(world, json!({})).await;
+        // The drift is seen, and with it the new entity tag, but neither it nor the registration can be put right or read now.
+        world.fault(Fault::on(Route::PutWebhook).times(1).status(429).retry_after(RetryAfter::Seconds(1)));
+        world.fault(Fault::on(Route::GetIntegration).times(1).status(429).retry_after(RetryAfter::Seconds(1)));
+        let other = json!({"retryPolicy": {"intervalsMs": [7000], "maxRetries": 1}, "headers": {"X-Other": "1"}});
+        assert!(world.change_behind(&id, other));
+        world
+            .until_sim("both are corrected", |sim| {
+                let there = sim.integration(&id).unwrap();
+                let policy = there.retry_policy.as_ref().map(|policy| policy["intervalsMs"].clone());
+                policy == Some(json!(INTERVALS)) && !there.headers.contains_key("X-Other")
+            })
+            .await;
+        assert_eq!(world.interruptions("orders"), []);
     })
     .await;
 }

@@ -14,7 +14,8 @@ use crate::harness::{World, message, reasons, told, true_conditions, world};
 /// A live webhook `orders` that is checked every two seconds; `change` is merged into its `healthCheck`. Nothing but its
 /// checks makes passes over it.
 async fn live(world: &World, change: Value) -> CognigyWebhook {
-    world.tenant("production", json!({"resyncPeriodSeconds": 86_400})).await;
+    let monitoring = json!({"monitoring": {"url": world.https_sink_url("monitoring")}});
+    world.tenant("production", json!({"resyncPeriodSeconds": 86_400, "sinks": monitoring})).await;
     let mut check = json!({"periodSeconds": 2, "timeoutSeconds": 30});
     check.as_object_mut().unwrap().extend(change.as_object().unwrap().clone());
     world.webhook("orders", json!({"healthCheck": check})).await;
@@ -58,6 +59,8 @@ async fn checks_without_news_write_nothing_and_call_nothing_and_neither_does_a_r
         // Slow enough for what the machine does besides not to be another order of latency.
         world.callback("orders").answer(Answer::ok().delay(Duration::from_secs(1)));
         live(world, json!({})).await;
+        world.webhook("others", json!({"healthCheck": {"periodSeconds": 86_400}})).await;
+        world.until_reason("others", "Active").await;
         more_checks(world, "orders", 1).await;
         let (written, called) = (world.writes("orders").await.len(), world.requests().len());
         more_checks(world, "orders", 3).await;
@@ -72,6 +75,7 @@ async fn checks_without_news_write_nothing_and_call_nothing_and_neither_does_a_r
         assert_eq!((world.count(Route::GetWebhook), world.count(Route::UpdateIntegration)), (0, 0));
         assert_eq!(reasons(&world.events("orders").await), ["Registered", "HealthCheckPassed", "Activated"]);
         assert!(world.callback("orders").requests().iter().all(|request| request.violations.is_empty()));
+        assert_eq!(world.callback("others").requests().len(), 1, "a restart checks nothing before its time");
     })
     .await;
 }
@@ -134,6 +138,10 @@ async fn an_outage_is_told_once_and_the_webhook_stays_active_until_it_is_over() 
         let expected = ["Registered", "HealthCheckPassed", "Activated", "HealthCheckFailed", "HealthCheckPassed"];
         assert_eq!(reasons(&world.events("orders").await), expected);
         assert_eq!((world.interruptions("orders").len(), world.count(Route::UpdateIntegration)), (0, 1));
+        world.until_sim("monitoring", |state| state.sink_messages("monitoring").len() >= 3).await;
+        let told: Vec<_> =
+            world.sink("monitoring").messages().iter().map(|one| one.body["health_status"].clone()).collect();
+        assert_eq!(told, ["pass", "fail", "pass"]);
     })
     .await;
 }
@@ -237,8 +245,49 @@ async fn a_changed_url_ends_an_outage_of_the_old_one() {
         world.webhook("orders", json!({"url": world.callback_url("elsewhere"), "healthCheck": check})).await;
         let webhook = world.until_reason("orders", "Active").await;
         assert_eq!((health(&webhook).result, health(&webhook).failing_since), (HealthResult::Passing, None));
+        // What was counted before does not count any more.
+        world.callback("elsewhere").answers([Answer::status(503)]);
         more_checks(world, "elsewhere", 2).await;
         assert_eq!(world.event_count("orders", "HealthCheckFailed").await, 1);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_full_pass_that_is_asked_for_checks_what_is_out_at_once() {
+    world(Options::default(), async |world| {
+        live(world, json!({"failureThreshold": 1})).await;
+        world.callback("orders").answer(Answer::status(503));
+        world.until_reason("orders", "HealthCheckFailed").await;
+        // From now on no check comes by itself.
+        world.webhook("orders", json!({"healthCheck": {"periodSeconds": 86_400, "failureThreshold": 1}})).await;
+        world.until_reason("orders", "HealthCheckFailed").await;
+        let webhook = world.full_pass("orders", "while it fails").await;
+        assert!(health(&webhook).failing_since.is_some());
+        world.callback("orders").answer(Answer::ok());
+        world.full_pass("orders", "when it is mended").await;
+        let webhook = world.until_reason("orders", "Active").await;
+        assert_eq!(health(&webhook).failing_since, None);
+        assert_eq!(world.event_count("orders", "HealthCheckFailed").await, 1);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_name_that_leads_to_where_nothing_may_go_is_an_outage() {
+    world(Options::default(), async |world| {
+        let mut url = world.callback_url("orders");
+        url.set_host(Some("localhost")).unwrap();
+        world.tenant("production", json!({})).await;
+        let check = json!({"periodSeconds": 2, "timeoutSeconds": 30, "failureThreshold": 1});
+        world.webhook("orders", json!({"url": url, "healthCheck": check})).await;
+        world.until_reason("orders", "Active").await;
+        world.tenant("production", json!({"callbacks": {"allowPrivateNetworks": false}})).await;
+        let webhook = world.until_reason("orders", "HealthCheckFailed").await;
+        assert!(message(&webhook).contains("allowPrivateNetworks"), "{}", message(&webhook));
+        assert_eq!(world.active_versions("orders"), [1]);
+        world.tenant("production", json!({})).await;
+        world.until_reason("orders", "Active").await;
     })
     .await;
 }
@@ -333,7 +382,7 @@ async fn a_certificate_that_expires_is_told_once_for_each_step_and_a_renewed_one
         more_checks(world, "orders", 2).await;
         assert_eq!(world.event_count("orders", "CertificateExpiring").await, 1, "a restart repeats nothing");
 
-        let days = |days: u64| Duration::from_hours(24 * days) - Duration::from_hours(1);
+        let days = |days: u64| Duration::from_hours(24 * days - 1);
         world.renew_certificate(Certificate::ExpiresSoon, days(1)).unwrap();
         until_health(world, |health| health.last_certificate_warning.as_ref().is_some_and(|told| told.days == 1)).await;
         world.eventually("its event", async || world.event_count("orders", "CertificateExpiring").await == 2).await;

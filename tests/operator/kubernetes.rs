@@ -148,9 +148,9 @@ async fn meanwhile(
     change: Value,
     start: impl AsyncFnOnce(),
 ) {
-    let hold = gateway.hold(Stage::BeforeForward, write);
+    let stopped = gateway.hold(Stage::BeforeForward, write);
     start().await;
-    let held = hold.reached().await.unwrap();
+    let held = stopped.reached().await.unwrap();
     world.api::<CognigyWebhook>().patch("orders", &PatchParams::default(), &Patch::Merge(change)).await.unwrap();
     held.release();
 }
@@ -381,12 +381,12 @@ async fn a_write_whose_answer_is_lost_is_not_made_twice_whichever_it_was() {
 async fn a_secret_that_vanishes_while_it_is_read_is_waited_for() {
     live_behind_a_gateway(async |world, gateway| {
         world.secret("orders-hook", &[("key", "one")]).await;
-        let hold = gateway.hold(Stage::BeforeForward, |request| {
+        let stopped = gateway.hold(Stage::BeforeForward, |request| {
             request.is("get", "secrets") && request.name.as_deref() == Some("orders-hook")
         });
         let header = json!([{"name": "X-Api-Key", "secretKeyRef": {"name": "orders-hook", "key": "key"}}]);
         world.webhook("orders", json!({"headersFrom": header})).await;
-        let held = hold.reached().await.unwrap();
+        let held = stopped.reached().await.unwrap();
         world.delete::<Secret>("orders-hook").await;
         held.release();
         let webhook = world.until_reason("orders", "SecretNotFound").await;
@@ -404,12 +404,12 @@ async fn a_secret_that_vanishes_while_it_is_read_is_waited_for() {
 #[tokio::test(flavor = "multi_thread")]
 async fn credentials_that_vanish_under_way_harm_no_live_webhook() {
     live_behind_a_gateway(async |world, gateway| {
-        let hold = gateway.hold(Stage::BeforeForward, |request| {
+        let stopped = gateway.hold(Stage::BeforeForward, |request| {
             request.is("get", "secrets") && request.name.as_deref() == Some("cognigy-oauth")
         });
         // Another tenant spec asks for another connection, and so for the credentials.
         world.tenant("production", json!({"limits": {"requestsPerMinute": 50000, "burst": 1000}})).await;
-        let held = hold.reached().await.unwrap();
+        let held = stopped.reached().await.unwrap();
         world.delete::<Secret>("cognigy-oauth").await;
         held.release();
         world.until_tenant("production", "SecretNotFound").await;

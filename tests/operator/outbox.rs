@@ -133,6 +133,33 @@ async fn used_up_attempts_are_one_alert_and_one_dead_letter_until_it_works_again
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_restart_after_the_alert_makes_no_second_one_and_a_later_success_ends_it() {
+    world(Options::default(), async |world| {
+        tenant(world, "production", json!({})).await;
+        let alert = failure(&exhausted(world, "orders").await).alert.unwrap();
+        let before = until_told(world, "orders").await;
+        for _ in 0..2 {
+            world.stop_operator().await;
+            world.start_operator().await;
+            let tried = world.count(Route::CreateIntegration);
+            world.until_sim("another try", |state| state.count(Route::CreateIntegration) > tried).await;
+        }
+        let (before, now) = (failure(&before), failure(&world.get("orders").await));
+        assert_eq!((now.attempts, now.exhausted_at, now.since), (before.attempts, before.exhausted_at, before.since));
+        assert_eq!((now.alert, now.dead_letter), (before.alert, before.dead_letter));
+        world.clear_faults();
+        world.until_reason("orders", "Active").await;
+        let alerts = accepted(world, "alerts", 2).await;
+        assert_eq!(alerts[1].body["error_details"]["alert_id"], json!(alert.id));
+        until_told(world, "orders").await;
+        world.until_event("orders", "Recovered").await;
+        assert_eq!((world.sink("letters").messages().len(), world.sink("alerts").messages().len()), (1, 2));
+        assert_eq!(world.event_count("orders", "RetriesExhausted").await, 1);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_sink_that_is_down_gets_every_message_once_it_is_up_under_the_id_of_the_status() {
     world(Options::default(), async |world| {
         tenant(world, "production", json!({})).await;

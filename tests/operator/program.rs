@@ -98,11 +98,6 @@ impl Program {
         kill_process(self.id(), Signal::TERM).unwrap();
     }
 
-    /// SIGKILL, and waits for its end.
-    pub async fn kill(mut self) {
-        self.child.kill().await.unwrap();
-    }
-
     /// Waits for its end; its status and all that it wrote.
     pub async fn end(mut self) -> (ExitStatus, Vec<String>) {
         let status = tokio::time::timeout(PATIENCE, self.child.wait()).await.unwrap().unwrap();

@@ -3,10 +3,10 @@
 
 mod marks;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use cognigy_operator::api::{CognigyTenant, CognigyWebhook, RECONCILE_REQUESTED_ANNOTATION};
-use cognigy_simulator::{Answer, Credentials, Effect, Fault, Options, Route};
+use cognigy_simulator::{Answer, Credentials, Effect, Fault, Options, Route, SinkMessage};
 use control_plane::User;
 use serde_json::{Value, json};
 
@@ -24,6 +24,8 @@ const BEARER: &str = "xq4b-earer.token_~-51fe";
 const HEADER: &str = "xq5h\\eader \"value\"+&-1f0c";
 const ROTATED: &str = "xq6r-otated-header-2a7d";
 const FOREIGN: &str = "xq7f-oreign-header-3b9e";
+const SINK: &str = "xq8s\\ink \"header\"+%-9c2d";
+const SINKS: [&str; 3] = ["monitoring", "alerts", "deadLetter"];
 
 /// The tenants, one for each way of cognigy-api.md §1; each has a webhook of its name.
 const WAYS: [&str; 4] = ["basic", "in-body", "api-key", "bearer"];
@@ -65,7 +67,12 @@ impl World {
     async fn tenant_by(&self, way: &str, touched: usize) {
         let limits = json!({"requestsPerMinute": 600_000, "burst": 1000 + touched, "requestTimeoutSeconds": 1});
         let breaker = json!({"failureThreshold": 100, "openSeconds": 1});
-        let spec = json!({"auth": auth(way), "limits": limits, "circuitBreaker": breaker, "resyncPeriodSeconds": 5});
+        let header = json!([{"name": "X-Sink-Key", "secretKeyRef": {"name": "sink", "key": "value"}}]);
+        let sink = |name| (name, json!({"url": self.https_sink_url(name), "headersFrom": header}));
+        let sinks: BTreeMap<_, _> = SINKS.into_iter().map(sink).collect();
+        let spec = json!({
+            "auth": auth(way), "limits": limits, "circuitBreaker": breaker, "resyncPeriodSeconds": 5, "sinks": sinks,
+        });
         self.tenant(way, spec).await;
     }
 
@@ -152,6 +159,12 @@ async fn no_secret_is_told_through_whole_lives_whatever_fails_and_whoever_repeat
         let values = [("client-id", CLIENT_ID), ("client-secret", CLIENT_SECRET), ("api-key", API_KEY), ("bearer", BEARER)];
         world.secret("credentials", &values).await;
         world.secret("header", &[("value", HEADER)]).await;
+        world.secret("sink", &[("value", SINK)]).await;
+        for sink in SINKS {
+            let repeats = Answer::status(503).body(SINK).header("x-trace-id", "xq8sink");
+            let leads_away = Answer::redirect(&format!("https://{ROTATED}.example.com/"));
+            world.sink(sink).answers([repeats, leads_away, Answer::lose_connection()]);
+        }
         world.policy("quick", json!({"intervalsMs": [10, 20, 40, 80, 160]})).await;
         for way in WAYS {
             world.tenant_by(way, 0).await;
@@ -199,11 +212,18 @@ async fn no_secret_is_told_through_whole_lives_whatever_fails_and_whoever_repeat
             world.until_reason(way, "Active").await;
         }
 
-        // A pause for the whole host, a circuit that opens, attempts that are used up.
+        // A pause for the whole host, and attempts that are used up.
         world.clear_faults();
         world.fault(Fault::on(Route::PutWebhook).times(1).echo(429));
-        world.policy("quick", json!({"intervalsMs": [10, 20, 40, 80, 170]})).await;
-        world.eventually("a 429", async || world.faults().iter().all(|fault| fault.hits == 1)).await;
+        let trouble = world.fault(Fault::on(Route::PutWebhook).echo(503));
+        world.policy("quick", json!({"intervalsMs": [10, 20]})).await;
+        for way in WAYS {
+            world.until_event(way, "RetriesExhausted").await;
+        }
+        for sink in ["alerts", "deadLetter"] {
+            world.until_sim("a delivered message", |state| state.sink_messages(sink).iter().any(SinkMessage::is_delivered)).await;
+        }
+        world.remove_fault(trouble);
 
         // Deletion, and credentials that are refused.
         world.clear_faults();
@@ -246,9 +266,15 @@ async fn no_secret_is_told_through_whole_lives_whatever_fails_and_whoever_repeat
             Mark::new("the bearer token", BEARER),
             Mark::new("a header", HEADER),
             Mark::new("the rotated header", ROTATED),
+            Mark::new("a sink's header", SINK),
         ];
         let sent = world.requests();
-        let requests: Vec<String> = sent.iter().map(line).collect();
+        let messages = || SINKS.into_iter().flat_map(|sink| world.sink(sink).messages());
+        for mut message in messages() {
+            message.headers.retain(|(name, _)| name != "x-sink-key");
+            places.add("messages to sinks", [line(message)]);
+        }
+        let requests: Vec<String> = sent.iter().map(line).chain(messages().map(line)).collect();
         let bearers = sent.iter().filter_map(|request| request.header("authorization")?.strip_prefix("Bearer "));
         let tokens: BTreeSet<&str> = bearers.filter(|token| token.starts_with("sim-token-")).collect();
         secrets.extend(tokens.iter().map(|token| Mark::new("an access token", token)));
@@ -258,11 +284,11 @@ async fn no_secret_is_told_through_whole_lives_whatever_fails_and_whoever_repeat
         }
         assert!(tokens.len() > 4, "{tokens:?}");
         secrets.push(Mark::new("somebody else's header", FOREIGN));
+        places.show_none_of(&secrets);
         for place in ["standard output and error", "what the operator wrote to Kubernetes"] {
             assert!(places.count(place, "***") > 20, "{place}: nothing was repeated");
         }
         assert!(places.count("standard output and error", "\"TRACE\"") > 0);
-        places.show_none_of(&secrets);
     })
     .await;
 }

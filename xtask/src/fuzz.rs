@@ -12,7 +12,7 @@ use crate::{
 };
 
 /// How many cases each property has in one round; CI runs the library's default of 256.
-const CASES: u32 = 4_000;
+const CASES: u32 = 2_000;
 
 /// How long, and from which seed.
 #[derive(clap::Args)]

@@ -166,8 +166,9 @@ async fn a_held_request_goes_on_when_it_is_released() {
 async fn a_held_request_can_be_cut_instead() {
     let setting = Setting::new().await;
     for (stage, status) in [(Stage::BeforeForward, 404), (Stage::AfterAnswer, 200)] {
-        let hold = setting.gateway.hold(stage, creates);
-        let (answer, ()) = tokio::join!(setting.create("held-and-cut"), async { hold.reached().await.unwrap().cut() });
+        let stopped = setting.gateway.hold(stage, creates);
+        let (answer, ()) =
+            tokio::join!(setting.create("held-and-cut"), async { stopped.reached().await.unwrap().cut() });
         assert_eq!(answer, None);
         assert_eq!(setting.get("held-and-cut").await.unwrap().0, status, "{stage:?}");
     }
@@ -176,10 +177,10 @@ async fn a_held_request_can_be_cut_instead() {
 #[tokio::test]
 async fn a_request_whose_client_left_while_it_was_held_is_not_made() {
     let setting = Setting::new().await;
-    let hold = setting.gateway.hold(Stage::BeforeForward, creates);
+    let stopped = setting.gateway.hold(Stage::BeforeForward, creates);
     let held = tokio::select! {
         answer = setting.create("left") => panic!("answered: {answer:?}"),
-        held = hold.reached() => held.unwrap(),
+        held = stopped.reached() => held.unwrap(),
     };
     // The client's connection went with its request; the gateway learns of it before anything else comes.
     setting.gateway.disconnect();

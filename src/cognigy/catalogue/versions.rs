@@ -42,7 +42,7 @@ pub(super) struct Versions {
 struct Notes {
     /// Tags that this session learned from the objects themselves.
     learned: HashMap<WebhookId, (Instant, Option<ETag>)>,
-    /// What the listing calls a version is not the webhook's entity tag.
+    /// The listing says nothing of use, for as long as the session: nothing has to be remembered for it.
     distrusted: bool,
 }
 
@@ -64,7 +64,19 @@ impl Versions {
 
     /// Learned from the object itself, just now.
     pub fn learn(&self, id: &WebhookId, tag: Option<&ETag>) {
-        self.notes().learned.insert(id.clone(), (Instant::now(), tag.cloned()));
+        let mut notes = self.notes();
+        if !notes.distrusted {
+            notes.learned.insert(id.clone(), (Instant::now(), tag.cloned()));
+        }
+    }
+
+    /// The object is gone.
+    pub fn forget(&self, id: &WebhookId) {
+        self.notes().learned.remove(id);
+    }
+
+    fn distrust(&self) {
+        *self.notes() = Notes { learned: HashMap::new(), distrusted: true };
     }
 
     fn told(&self, listing: &Listing<Found>, id: &WebhookId, known: &ETag) -> Told {
@@ -117,7 +129,8 @@ impl Session {
         }
         let answer = self.get_webhook(id, Some(known)).await?;
         if told == Told::Other && answer.etag.as_ref() == Some(known) {
-            versions.notes().distrusted = true;
+            // What it calls a version is not the webhook's entity tag.
+            versions.distrust();
         }
         Ok(answer)
     }
@@ -133,6 +146,9 @@ impl Session {
         let fetch = async |began| {
             let found = self.list_versions(worth).await?;
             versions.notes().learned.retain(|_, (at, _)| *at >= began);
+            if matches!(found, Some(Found::Useless)) {
+                versions.distrust();
+            }
             Ok(found.unwrap_or(Found::TooLong { own }))
         };
         let listing = versions.shelf.get(&self.caller().place, fits, fetch).await;
@@ -167,6 +183,11 @@ impl Session {
                 Ok(Some(Found::Failed))
             }
         }
+    }
+
+    /// Tells the catalogue that a webhook is gone.
+    pub(in super::super) fn forget_version(&self, id: &WebhookId) {
+        self.catalogue().versions.forget(id);
     }
 
     /// Tells the catalogue what a webhook's own answer said.

@@ -1,7 +1,7 @@
 //! What a webhook has to tell the user's own systems: alerts and dead letters, kept in its status until they are delivered.
 //! Pure.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
@@ -118,7 +118,7 @@ pub fn pending(status: &CognigyWebhookStatus) -> Option<error::Failure> {
 }
 
 /// Notes in a failure what became of its messages; `None` where nothing is left of it.
-pub fn settled(mut failure: Failure, progress: &HashMap<String, Progress>) -> (Option<Failure>, Settled) {
+pub fn settled(mut failure: Failure, progress: &BTreeMap<String, Progress>) -> (Option<Failure>, Settled) {
     let settled = settle(&mut failure.undelivered, progress);
     if let Some(letter) = &mut failure.dead_letter {
         letter.delivered |= settled.delivered.iter().any(|message| message.id == letter.id);

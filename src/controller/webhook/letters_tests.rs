@@ -80,13 +80,13 @@ fn a_failed_try_is_told_once_and_a_delivery_takes_the_message_away() {
     let mut failure = Failure { attempts: 4, ..Failure::default() };
     assert!(exhaust(&["deadLetter"], &mut failure));
     let id = failure.undelivered[0].id.clone();
-    let failed = |why: &str| HashMap::from([(id.clone(), Progress::Failed(why.into()))]);
+    let failed = |why: &str| BTreeMap::from([(id.clone(), Progress::Failed(why.into()))]);
     let (failure, news) = settled(failure, &failed("503"));
     assert_eq!(news.failed.len(), 1);
     let (failure, news) = settled(failure.unwrap(), &failed("500"));
     assert!(news.failed.is_empty());
     assert_eq!(failure.as_ref().unwrap().undelivered[0].last_error.as_deref(), Some("500"));
-    let (failure, news) = settled(failure.unwrap(), &HashMap::from([(id.clone(), Progress::Delivered)]));
+    let (failure, news) = settled(failure.unwrap(), &BTreeMap::from([(id.clone(), Progress::Delivered)]));
     let failure = failure.unwrap();
     assert_eq!((news.delivered.len(), failure.undelivered.len()), (1, 0));
     assert!(failure.dead_letter.unwrap().delivered);

@@ -29,11 +29,11 @@
 //! gateway.pass_all();
 //!
 //! // Stops the third write after the API server has made it, before the client knows.
-//! let hold = gateway.hold(Stage::AfterAnswer, {
+//! let stopped = gateway.hold(Stage::AfterAnswer, {
 //!     let writes = std::sync::atomic::AtomicUsize::new(0);
 //!     move |request| request.is_write() && writes.fetch_add(1, std::sync::atomic::Ordering::Relaxed) == 2
 //! });
-//! let held = hold.reached().await?;
+//! let held = stopped.reached().await?;
 //! println!("{} {:?} was answered {:?}", held.request.verb, held.request.name, held.status);
 //! // … kill the client's process here …
 //! held.cut(); // or held.release()

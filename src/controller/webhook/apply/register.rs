@@ -33,7 +33,8 @@ impl Pass<'_> {
             self.book.keep(&found.id, version, active);
             self.world.older.push(Older { version, active: Some(active) });
             // The claim that follows overwrites the only other trace of it.
-            self.progress(&format!("version {version} was registered as {}, which no answer had told", found.id)).await?;
+            self.progress(&format!("version {version} was registered as {}, which no answer had told", found.id))
+                .await?;
         }
         Ok(())
     }

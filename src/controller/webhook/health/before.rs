@@ -11,7 +11,7 @@ use super::{
         observe::{self, Wish},
         world::Health as Known,
     },
-    note, probe, shown,
+    Course, note, probe, shown,
 };
 use crate::{
     api::{CognigyWebhook, CognigyWebhookStatus, webhook::Health},
@@ -65,7 +65,11 @@ pub async fn check(
     let report = probe(context, webhook, wish, registration).await?;
     let uid = webhook.uid().unwrap_or_default();
     if report.passing {
-        context.memos.update(&uid, |memo| memo.checks = None);
+        context.memos.update(&uid, |memo| {
+            memo.checks = None;
+            // Failures before this do not count towards the next outage.
+            memo.periodic.iter_mut().for_each(|checks| checks.course = Course::default());
+        });
         let health = shown(&report, 0, draft.health.as_ref());
         note(context, webhook, draft, &report, health);
         return Ok(Checked { passing: true, note: report.message, latency: report.latency, news: true });

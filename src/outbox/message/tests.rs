@@ -1,7 +1,9 @@
 use http::HeaderMap;
 use proptest::prelude::*;
+use serde_json::{Value, json};
 
-use super::*;
+use super::{alert::fingerprint, *};
+use crate::api::{AlertState, ObjectKey, SinkKind};
 
 fn key(name: &str) -> ObjectKey {
     ObjectKey::new("cx", name)
@@ -52,7 +54,7 @@ fn figures_that_are_not_known_are_null() {
 
 #[test]
 fn monitoring_messages_are_the_documented_ones_to_the_byte() {
-    let latency = Duration::from_nanos(1_230_000);
+    let latency = Duration::from_micros(1_230);
     let checked =
         |passing| Monitoring::HealthChecked { integration: "order-hook".into(), version: 2, passing, latency };
     let written = Monitoring::PolicyWritten {
