@@ -80,9 +80,13 @@ pub fn mutated(document: Value) -> impl Strategy<Value = Vec<u8>> {
     ];
     prop::collection::vec(wrong, 0..4).prop_map(move |wrongs| {
         let mut value = document.clone();
-        wrongs.iter().for_each(|wrong| in_document(wrong, &mut value));
+        for wrong in &wrongs {
+            in_document(wrong, &mut value);
+        }
         let mut bytes = value.to_string().into_bytes();
-        wrongs.iter().for_each(|wrong| in_text(wrong, &mut bytes));
+        for wrong in &wrongs {
+            in_text(wrong, &mut bytes);
+        }
         bytes
     })
 }
@@ -96,7 +100,9 @@ pub fn mutated_bytes(bytes: Vec<u8>) -> impl Strategy<Value = Vec<u8>> {
     ];
     prop::collection::vec(wrong, 0..4).prop_map(move |wrongs| {
         let mut bytes = bytes.clone();
-        wrongs.iter().for_each(|wrong| in_text(wrong, &mut bytes));
+        for wrong in &wrongs {
+            in_text(wrong, &mut bytes);
+        }
         bytes
     })
 }

@@ -3,19 +3,24 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use cognigy_operator::api::{CognigyTenant, CognigyWebhook, RetryPolicy};
-use cognigy_simulator::{Change, ChangeKind};
+use cognigy_simulator::{Change, ChangeKind, SinkMessage};
 use k8s_openapi::api::events::v1::Event;
 use kube::{ResourceExt as _, api::ListParams};
 use serde_json::{Map, Value, json};
 
 use crate::harness::World;
 
-/// Times, tags and counts that are gathered later.
-const PASSING: [&str; 15] = [
+/// Times, tags, ids of messages and counts that are gathered later.
+const PASSING: [&str; 23] = [
     "api",
     "certificateExpiresAt",
     "change",
+    "consecutiveFailures",
     "etag",
+    "exhaustedAt",
+    "failingSince",
+    "fingerprint",
+    "id",
     "lastCheckedAt",
     "lastHandledReconcileAt",
     "lastSyncedAt",
@@ -25,9 +30,14 @@ const PASSING: [&str; 15] = [
     "observedGeneration",
     "secretVersions",
     "since",
+    "time",
+    "tlsVersion",
     "traceId",
+    "wait",
     "webhooks",
 ];
+/// The sinks whose messages are delivered at least once.
+pub const SINKS: [&str; 2] = ["alerts", "letters"];
 
 /// What is there at the end, and how it came about as far as that counts: how often each version was created, activated,
 /// deactivated and deleted.
@@ -67,7 +77,7 @@ impl Picture {
             objects.insert(format!("policy {}", one.name_any()), told(&one.status, one.metadata.generation));
         }
         let picture = json!({
-            "cognigy": integrations, "bots": bots, "kubernetes": objects, "happened": turns(&world.history()),
+            "cognigy": integrations, "bots": bots, "kubernetes": objects, "happened": turns(&world.history()), "messages": messages(world),
         });
         Self { world: names.scrubbed(picture), health }
     }
@@ -132,6 +142,29 @@ fn turns(history: &[Change]) -> BTreeMap<String, usize> {
     turns
 }
 
+/// The messages that each sink has accepted, each once however often it came: by type and state.
+fn messages(world: &World) -> BTreeMap<&'static str, Vec<String>> {
+    let accepted = |name| {
+        let messages = world.sink(name).messages().into_iter().filter(SinkMessage::is_delivered);
+        let header = |message: &SinkMessage, name| message.header(name).unwrap_or_default().to_owned();
+        let by_id = messages.map(|one| {
+            (header(&one, "ce-id"), format!("{} {}", header(&one, "ce-type"), header(&one, "ce-alertstate")))
+        });
+        let mut kinds: Vec<String> = by_id.collect::<BTreeMap<_, _>>().into_values().collect();
+        kinds.sort();
+        kinds
+    };
+    SINKS.into_iter().map(|name| (name, accepted(name))).collect()
+}
+
+/// Cognigy's trace ids differ from call to call.
+fn without_trace_ids(text: String) -> String {
+    match text.split_once(" (trace id ") {
+        Some((before, rest)) => format!("{before}{}", rest.split_once(')').map_or("", |(_, after)| after)),
+        None => text,
+    }
+}
+
 /// What is called differently in each play.
 struct Names(Vec<(String, String)>);
 
@@ -151,7 +184,9 @@ impl Names {
 
     fn scrubbed(&self, value: Value) -> Value {
         match value {
-            Value::String(text) => self.0.iter().fold(text, |text, (name, stands)| text.replace(name, stands)).into(),
+            Value::String(text) => {
+                self.0.iter().fold(without_trace_ids(text), |text, (name, stands)| text.replace(name, stands)).into()
+            }
             Value::Array(list) => list.into_iter().map(|item| self.scrubbed(item)).collect(),
             Value::Object(fields) => {
                 let kept = fields.into_iter().filter(|(name, _)| !PASSING.contains(&name.as_str()));

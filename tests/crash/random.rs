@@ -10,12 +10,15 @@ use std::{
 };
 
 use cognigy_operator::api::{CognigyWebhook, webhook::State};
-use cognigy_simulator::{Fault, IntegrationRecord, Options, RetryAfter};
+use cognigy_simulator::{Answer as SinkAnswer, Fault, IntegrationRecord, Options, RetryAfter, SinkMessage};
 use control_plane::gateway::{Action, Answer, Gateway, Request};
+use futures::StreamExt as _;
 use http::StatusCode;
+use kube::runtime::{WatchStreamExt as _, watcher};
 use rand::{Rng as _, SeedableRng as _, rngs::StdRng, seq::IteratorRandom as _};
 use rustix::process::{Signal, kill_process};
 use serde_json::{Value, json};
+use tokio::task::JoinHandle;
 
 use crate::{
     harness::{World, world_on_its_own_plane},
@@ -58,9 +61,10 @@ struct Wanted {
 }
 
 impl Model {
-    fn intervals(&self, policy: usize) -> [i64; 5] {
+    /// The first policy is used up soon, the last one seldom.
+    fn intervals(&self, policy: usize) -> Vec<i64> {
         let first = 50 + i64::try_from(self.policies[policy]).unwrap();
-        [first, first * 2, first * 4, first * 8, first * 16]
+        (0..=2 * policy).map(|nth| first << nth).collect()
     }
 
     fn key(&self, secret: usize) -> String {
@@ -80,7 +84,9 @@ impl User<'_> {
         let spec = json!({
             "limits": {"requestTimeoutSeconds": 5}, "circuitBreaker": {"failureThreshold": 20, "openSeconds": 1},
             "resyncPeriodSeconds": 5,
+            "sinks": {"alerts": {"url": self.world.https_sink_url("alerts")}, "deadLetter": {"url": self.world.https_sink_url("letters")}},
         });
+        self.world.sink("letters").answer(SinkAnswer::status(503));
         self.world.tenant("production", spec).await;
         for nth in 0..SHARED {
             self.write_policy(nth).await;
@@ -205,6 +211,7 @@ async fn run(seed: u64) {
     say(&format!("COGNIGY_TEST_SEED={seed}"));
     world_on_its_own_plane(Options::default(), async |world| {
         let gateway = world.gateway().await;
+        let (told, watch) = messages_told(world);
         let mut program = start(world, &gateway);
         let mut user = User { world, random: StdRng::seed_from_u64(seed), model: Model::default() };
         user.settle().await;
@@ -233,6 +240,7 @@ async fn run(seed: u64) {
         }
         world.clear_faults();
         gateway.pass_all();
+        world.sink("letters").answer(SinkAnswer::ok());
         let made = user.model.made;
         let (there, changes) = (user.model.webhooks.len(), user.model.changes);
         as_asked_for(world, &user.model).await;
@@ -240,14 +248,46 @@ async fn run(seed: u64) {
         let (status, lines) = program.end().await;
         assert_eq!(status.code(), Some(0), "{}", lines.join("\n"));
         assert_eq!(differences(world, &user.model).await, Vec::<String>::new());
+        watch.abort();
+        let told = told.lock().unwrap().clone();
+        assert_eq!(lost(world, &told), Vec::<String>::new());
         let served = |name: &str| user.model.webhooks.contains_key(name);
         assert_eq!(broken_promises(world, served), Vec::<String>::new());
         say(&format!(
-            "random run {seed}: {made} webhooks of which {there} stayed, {changes} changes, {KILLS} kills, {} calls to Cognigy, all as asked for",
-            world.requests().len()
+            "random run {seed}: {made} webhooks of which {there} stayed, {changes} changes, {KILLS} kills, {} calls to Cognigy, {} messages, all as asked for",
+            world.requests().len(),
+            told.len()
         ));
     })
     .await;
+}
+
+/// Collects the ids of all messages that any status was seen to hold.
+fn messages_told(world: &World) -> (Arc<Mutex<BTreeSet<String>>>, JoinHandle<()>) {
+    let told = Arc::<Mutex<BTreeSet<String>>>::default();
+    let (into, api) = (Arc::clone(&told), world.api::<CognigyWebhook>());
+    let watch = tokio::spawn(async move {
+        let versions = watcher(api, watcher::Config::default()).default_backoff().touched_objects();
+        let failures = versions.filter_map(async |webhook| webhook.ok()?.status?.failure);
+        let collect = failures.for_each(async |failure| {
+            into.lock().unwrap().extend(failure.undelivered.into_iter().map(|message| message.id));
+        });
+        collect.await;
+    });
+    (told, watch)
+}
+
+/// What was told to be sent and did not arrive, and alerts without an end.
+fn lost(world: &World, told: &BTreeSet<String>) -> Vec<String> {
+    let accepted = |sink| world.sink(sink).messages().into_iter().filter(SinkMessage::is_delivered);
+    let id = |message: &SinkMessage| message.header("ce-id").unwrap_or_default().to_owned();
+    let arrived: BTreeSet<String> = accepted("alerts").chain(accepted("letters")).map(|message| id(&message)).collect();
+    let lost = told.difference(&arrived).map(|id| format!("message {id} never arrived"));
+    let own = || accepted("alerts").filter(|one| one.header("ce-type").is_some_and(|kind| kind.contains(".webhook.")));
+    let (ends, begins): (Vec<_>, Vec<_>) = own().partition(|one| one.header("ce-alertstate") == Some("resolved"));
+    let over: BTreeSet<&str> = ends.iter().filter_map(|one| one.body["error_details"]["alert_id"].as_str()).collect();
+    let unended = begins.iter().map(id).filter(|id| !over.contains(id.as_str()));
+    lost.chain(unended.map(|id| format!("alert {id} is not over"))).collect()
 }
 
 /// Waits until Cognigy and the statuses are as the model.

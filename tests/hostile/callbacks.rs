@@ -40,8 +40,8 @@ const LONG_HELLO: [u8; 9] = [0x16, 3, 3, 0, 4, 2, 0xff, 0xff, 0xff];
 /// A record of 16 KiB of which nothing has come yet.
 const LONG_RECORD: [u8; 5] = [0x16, 3, 3, 0x40, 0];
 
-/// What is said within TLS.
-fn answers() -> Vec<(&'static str, Script, Ends)> {
+/// Answers without end, or of more parts than there should be.
+fn endless() -> Vec<(&'static str, Script, Ends)> {
     let body = |text: &str, length: usize| format!("{OK}Content-Length: {length}\r\n\r\n{text}");
     let large = "x".repeat(65 * 1024);
     vec![
@@ -79,6 +79,13 @@ fn answers() -> Vec<(&'static str, Script, Ends)> {
         ("a chunk beyond all numbers", script([say(format!("{CHUNKED}{}\r\nx", "f".repeat(40)))]), Passing(200)),
         ("a chunk extension without end", script([say(CHUNKED), say("1;"), repeat("x=y;")]), Passing(200)),
         ("trailers without end", script([say(CHUNKED), say("0\r\n"), repeat("X: y\r\n")]), Passing(200)),
+    ]
+}
+
+/// Answers whose framing, status or words are wrong, and those that break off.
+fn broken() -> Vec<(&'static str, Script, Ends)> {
+    let body = |text: &str, length: usize| format!("{OK}Content-Length: {length}\r\n\r\n{text}");
+    vec![
         ("a negative length", script([say(format!("{OK}Content-Length: -1\r\n\r\n"))]), Failing(None, NO_HTTP)),
         (
             "two lengths",
@@ -234,7 +241,7 @@ fn every_hostile_answer_ends_its_check_with_a_clean_message_in_little_memory() {
     isolated(async || {
         let (good, prober) = (Server::tls(Tls::default(), &[answer("200 OK", "", "{}")]).await, prober());
         warm(&prober, &good).await;
-        let answers = answers();
+        let answers = [endless(), broken()].concat();
         assert!(answers.len() >= 30);
         let mut most = 0;
         for (what, script, ends) in answers {

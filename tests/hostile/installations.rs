@@ -17,10 +17,11 @@ use url::Url;
 
 use crate::{
     HASTE, PATIENCE,
+    logs::Logs,
     memory::{MIB, peak},
     names::Names,
     namespace::isolated,
-    server::{Act, HOST, Script, Server, Tls, answer, repeat, say, script, trickle},
+    server::{Act, HOST, Script, Server, answer, repeat, say, script, trickle},
 };
 
 /// How a call ends.
@@ -34,20 +35,20 @@ pub enum Ends {
     InTime,
 }
 
-use Ends::{Badly, InTime, Well};
+pub use Ends::{Badly, InTime, Well};
 
 type Row = (&'static str, Script, Ends);
 
 const OK: &str = "HTTP/1.1 200 OK\r\n";
 const CHUNKED: &str = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
 /// No single answer takes more, however it is made.
-const MOST: usize = 24 * MIB;
+pub const MOST: usize = 24 * MIB;
 
-fn malformed(kind: &ErrorKind) -> bool {
+pub fn malformed(kind: &ErrorKind) -> bool {
     *kind == ErrorKind::Malformed
 }
 
-fn unreachable(kind: &ErrorKind) -> bool {
+pub fn unreachable(kind: &ErrorKind) -> bool {
     *kind == ErrorKind::Unreachable
 }
 
@@ -97,7 +98,7 @@ pub fn session(server: &Server, scheme: &str, timeout: Duration, oauth2: bool) -
     Session::with_names(config, &Hosts::new(), Arc::new(Silent), names).unwrap()
 }
 
-async fn read(session: &Session) -> Result<Read, Error> {
+pub async fn read(session: &Session) -> Result<Read, Error> {
     let id = WebhookId::new("wh_1").unwrap();
     let read = timeout(PATIENCE, session.get_webhook(&id, None)).await.expect("a call ends");
     read.map(|answer| answer.value)
@@ -111,7 +112,7 @@ pub fn assert_clean(what: &str, error: &Error) {
     }
 }
 
-fn assert_ends<T>(what: &str, result: Result<T, Error>, ends: Ends) {
+pub fn assert_ends<T>(what: &str, result: Result<T, Error>, ends: Ends) {
     match (result, ends) {
         (Ok(_), Well) => {}
         (Err(error), Badly(kind, words)) => {
@@ -428,87 +429,4 @@ fn hostile_answers_of_a_token_endpoint_are_no_tokens() {
             assert!(memory < MOST, "{what}: {memory} bytes");
         }
     });
-}
-
-#[test]
-fn hostile_frames_of_http_2_end_their_call_in_little_memory() {
-    let frame = |kind: u8, flags: u8, stream: u8, payload: &[u8]| {
-        let mut frame = u32::try_from(payload.len()).unwrap().to_be_bytes()[1..].to_vec();
-        frame.extend([kind, flags, 0, 0, 0, stream]);
-        frame.extend(payload);
-        frame
-    };
-    isolated(async move || {
-        let settings = say(frame(4, 0, 0, &[]));
-        let head = frame(1, 4, 1, &[0x88]); // HEADERS, the end of them, :status 200
-        let field = [&[0x40, 1, b'x', 0x7f, 0x81, 0x1f][..], &[b'y'; 4096]].concat();
-        let rows: Vec<(&str, Vec<Act>, Ends)> = vec![
-            (
-                "headers that never end",
-                vec![say(frame(1, 0, 1, &[0x88])), repeat(frame(9, 0, 1, &field))],
-                Badly(unreachable, ""),
-            ),
-            (
-                "empty continuations",
-                vec![say(frame(1, 0, 1, &[0x88])), repeat(frame(9, 0, 1, &[]))],
-                Badly(unreachable, ""),
-            ),
-            (
-                "data without end",
-                vec![say(&head), repeat(frame(0, 0, 1, &[b'x'; 16_000]))],
-                // Whichever is noticed first: the length of the body, or that more came than was asked for.
-                Badly(|kind| malformed(kind) || unreachable(kind), ""),
-            ),
-            ("empty data without end", vec![say(&head), repeat(frame(0, 0, 1, &[]))], Badly(unreachable, "")),
-            (
-                "a frame larger than agreed",
-                vec![say(&head), repeat(frame(0, 0, 1, &[b'x'; 70_000]))],
-                Badly(unreachable, ""),
-            ),
-            ("a promise of more", vec![say(frame(5, 4, 1, &[0, 0, 0, 2, 0x88])), Act::Hold], Badly(unreachable, "")),
-            (
-                "the end of the connection",
-                vec![say(frame(7, 0, 0, &[0, 0, 0, 0, 0, 0, 0, 11])), Act::Hold],
-                Badly(unreachable, ""),
-            ),
-            ("no answer", vec![Act::Hold], InTime),
-            ("garbage", vec![repeat("garbage")], Badly(unreachable, "")),
-        ];
-        for (what, acts, ends) in rows {
-            let tls = Tls { protocols: vec![b"h2".to_vec()], ..Tls::default() };
-            let server = Server::tls(tls, &[script([vec![settings.clone(), Act::HearRequest], acts].concat())]).await;
-            let session = session(&server, "https", if matches!(ends, InTime) { HASTE } else { PATIENCE }, false);
-            let (result, memory) = peak(read(&session)).await;
-            assert_ends(what, result, ends);
-            assert!(memory < MOST, "{what}: {memory} bytes");
-        }
-    });
-}
-
-/// Everything that is logged, as the operator writes it.
-#[derive(Clone, Default)]
-struct Logs(Arc<std::sync::Mutex<Vec<u8>>>);
-
-impl Logs {
-    fn keep() -> Self {
-        let logs = Self::default();
-        let writer = logs.clone();
-        tracing_subscriber::fmt().json().with_writer(move || writer.clone()).init();
-        logs
-    }
-
-    fn all(&self) -> String {
-        String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
-    }
-}
-
-impl std::io::Write for Logs {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
 }

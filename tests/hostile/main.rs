@@ -4,8 +4,10 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod callbacks;
+mod http_2;
 mod installations;
 mod listings;
+mod logs;
 mod memory;
 mod names;
 mod namespace;
@@ -19,7 +21,7 @@ mod tls;
 mod urls;
 
 /// What ends by itself takes no longer, however busy the machine is.
-const PATIENCE: std::time::Duration = std::time::Duration::from_secs(60);
+const PATIENCE: std::time::Duration = std::time::Duration::from_mins(1);
 
 /// The limit of what has to be ended.
 const HASTE: std::time::Duration = std::time::Duration::from_millis(400);

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use crate::harness::{World, client_for, world_without_operator};
 
 impl World {
-    /// Binds the operator's ClusterRole of deploy/install.yaml, under a name of this world's own, to its operator's user.
+    /// Binds the operator's `ClusterRole` of deploy/install.yaml, under a name of this world's own, to its operator's user.
     async fn grant_what_is_documented(&self) {
         let text = include_str!("../../deploy/install.yaml");
         let documents = serde_saphyr::from_multiple::<Value>(text).unwrap();

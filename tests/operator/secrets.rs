@@ -99,7 +99,9 @@ impl World {
     async fn suffer(&self, faults: Vec<Fault>, reason: &str) {
         self.clear_faults();
         let count = faults.len();
-        faults.into_iter().for_each(|fault| _ = self.fault(fault));
+        for fault in faults {
+            self.fault(fault);
+        }
         let (mut asked, mut touched) = (0, 1000);
         self.eventually("every fault strikes and is overcome", async || {
             let mut well = true;
@@ -127,7 +129,9 @@ impl World {
     async fn suffer_as_tenants(&self, faults: Vec<Fault>) {
         self.clear_faults();
         let count = faults.len();
-        faults.into_iter().for_each(|fault| _ = self.fault(fault));
+        for fault in faults {
+            self.fault(fault);
+        }
         let mut touched = 0;
         self.eventually("every fault strikes a tenant and is overcome", async || {
             let struck = self.faults().iter().filter(|fault| fault.hits > 0).count();
@@ -148,6 +152,7 @@ impl World {
     }
 }
 
+#[allow(clippy::too_many_lines, reason = "a life is one story")]
 #[tokio::test(flavor = "multi_thread")]
 async fn no_secret_is_told_through_whole_lives_whatever_fails_and_whoever_repeats_it() {
     let options = Options { credentials: credentials(), ..Options::default() };

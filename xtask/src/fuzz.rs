@@ -78,7 +78,8 @@ fn of_file(text: &str) -> Vec<String> {
             None if words == "proptest! {" => end = Some(indent),
             Some(begin) if indent == begin && words == "}" => end = None,
             Some(_) => {
-                names.extend(words.strip_prefix("fn ").and_then(|rest| Some(rest.split_once('(')?.0.to_owned())))
+                let name = words.strip_prefix("fn ").and_then(|rest| rest.split_once('('));
+                names.extend(name.map(|(name, _)| name.to_owned()));
             }
             None => {}
         }

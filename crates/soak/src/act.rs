@@ -28,7 +28,8 @@ const HANGS_FOR: Duration = Duration::from_secs(20);
 const CREDENTIALS_SECRET: &str = "cognigy-oauth";
 const CA: &str = "cognigy-ca";
 /// A name of each kind of sink.
-const SINKS: [(&str, &str); 3] = [("monitoring", "monitoring"), ("alerts", "alerts"), ("deadLetter", "dead-letter")];
+pub(crate) const SINKS: [(&str, &str); 3] =
+    [("monitoring", "monitoring"), ("alerts", "alerts"), ("deadLetter", "dead-letter")];
 
 /// Tenants, policies, Secrets, and the webhooks of the model.
 pub(crate) async fn begin(stage: &Stage, model: &Model) -> Result<()> {

@@ -35,6 +35,8 @@ use crate::{model::Model, report::Report, sample::Sample, stage::Stage};
 const STEP: Duration = Duration::from_millis(250);
 /// The part of the time that is not judged: pools and caches fill.
 const WARM_UP: f64 = 0.1;
+/// How often is measured at rest, before and after the faults.
+const REST_SAMPLES: usize = 12;
 /// How long everything may take to be as wished: at the beginning, and when the faults have stopped.
 const SETTLE_WITHIN: Duration = Duration::from_mins(5);
 
@@ -88,14 +90,17 @@ async fn story(args: &Args, stage: &Stage) -> Result<bool> {
     if !complaints.is_empty() {
         return Err(format!("not everything is as wished before any fault:\n  {}", complaints.join("\n  ")).into());
     }
+    let before = at_rest(stage).await?;
     println!("all is as wished; faults for {} minutes\n\n{}", args.minutes, report::HEAD);
     let length = Duration::from_secs_f64(args.minutes * 60.0);
     let (happened, samples) = under_faults(stage, &mut model, (seed, length)).await?;
     println!("\nno more faults: is everything as wished?");
     let complaints = until_settled(stage, &model).await?;
-    let comparisons = judge::judge(&samples, length.as_secs_f64() * WARM_UP)?;
+    let at_rest = judge::at_rest(&before, &at_rest(stage).await?);
+    let under_faults = judge::under_faults(&samples, length.as_secs_f64() * WARM_UP)?;
     let (minutes, webhooks) = (args.minutes, args.webhooks);
-    let report = Report { seed, minutes, webhooks, happened, samples, comparisons, complaints };
+    let delivered = outcome::delivered(stage);
+    let report = Report { seed, minutes, webhooks, happened, delivered, samples, under_faults, at_rest, complaints };
     println!("\n{report}");
     if let Some(file) = &args.json {
         report.write(file)?;
@@ -137,6 +142,16 @@ async fn under_faults(
     let outcome = tokio::try_join!(happening, measuring);
     weather::end(stage);
     outcome
+}
+
+/// Some samples while nothing happens.
+async fn at_rest(stage: &Stage) -> Result<Vec<Sample>> {
+    let mut samples = Vec::new();
+    for _ in 0..REST_SAMPLES {
+        sleep(sample::PERIOD).await;
+        samples.push(Sample::take(&stage.operator, Duration::ZERO).await?);
+    }
+    Ok(samples)
 }
 
 /// Waits until all is as wished; what is not when the time is over.

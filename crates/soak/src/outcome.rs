@@ -1,7 +1,7 @@
 //! Whether the world is as it is wished: every object Ready, Cognigy with exactly what is wished, nothing remembered of what
 //! is gone.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use cognigy_operator::api::{CognigyTenant, CognigyWebhook, RetryPolicy};
 use cognigy_simulator::IntegrationRecord;
@@ -12,7 +12,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::{
-    act::try_again,
+    act::{SINKS, try_again},
     model::{HEADER, Hook, Model, POLICIES, SECRET_HEADER, TENANTS, namespace, secret_value},
     stage::Stage,
 };
@@ -110,7 +110,16 @@ fn wish(hook: &Hook, model: &Model) -> Registered {
     }
 }
 
-/// Nothing is shown or remembered of what is gone.
+/// How many messages each kind of sink took, of all tenants.
+pub(crate) fn delivered(stage: &Stage) -> BTreeMap<&'static str, usize> {
+    let taken = |sink: &str| {
+        let messages = stage.simulators.iter().flat_map(|simulator| simulator.sink(sink).messages());
+        messages.filter(|message| message.status == Some(200)).count()
+    };
+    SINKS.map(|(field, sink)| (field, taken(sink))).into()
+}
+
+/// Nothing is shown or remembered of what is gone, and nothing waits to be delivered.
 fn remembered(metrics: &str, objects: usize, model: &Model) -> Vec<String> {
     let value = |name: &str| -> Option<usize> {
         let line = metrics.lines().find_map(|line| line.strip_prefix(&format!("cognigy_operator_{name} ")));
@@ -121,6 +130,13 @@ fn remembered(metrics: &str, objects: usize, model: &Model) -> Vec<String> {
         Some(count) if count <= objects => {}
         other => complaints.push(format!("{other:?} objects are remembered and there are {objects}")),
     }
+    let waits = ["cognigy_operator_outbox_pending{", "cognigy_operator_events_pending "];
+    let waiting = metrics.lines().filter(|line| waits.iter().any(|name| line.starts_with(name)));
+    complaints.extend(
+        waiting
+            .filter(|line| !line.ends_with(" 0"))
+            .map(|line| format!("something waits to be written or delivered: {line}")),
+    );
     let named = metrics.lines().filter_map(|line| line.split_once("name=\"")?.1.split_once('"'));
     let gone: BTreeSet<_> = named
         .map(|(name, _)| name)
@@ -141,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn metrics_and_memory_of_what_is_gone_are_found() {
+    fn metrics_and_memory_of_what_is_gone_and_messages_that_wait_are_found() {
         let model = Model::new(1, 2);
         let metrics = |count: usize, name: &str| {
             format!(
@@ -149,6 +165,9 @@ mod tests {
             )
         };
         assert_eq!(remembered(&metrics(2, "hook-00001"), 2, &model), Vec::<String>::new());
+        let waiting =
+            |count| format!("{}cognigy_operator_outbox_pending{{sink=\"alerts\"}} {count}\n", metrics(2, "hook-00001"));
+        assert_eq!((remembered(&waiting(0), 2, &model).len(), remembered(&waiting(1), 2, &model).len()), (0, 1));
         assert_eq!(remembered(&metrics(3, "hook-00001"), 2, &model).len(), 1);
         assert_eq!(remembered(&metrics(2, "hook-00003"), 2, &model).len(), 1);
     }

@@ -20,8 +20,13 @@ pub(crate) struct Report {
     pub(crate) webhooks: usize,
     /// How often what happened.
     pub(crate) happened: BTreeMap<&'static str, u32>,
+    /// How many messages each kind of sink took.
+    pub(crate) delivered: BTreeMap<&'static str, usize>,
     pub(crate) samples: Vec<Sample>,
-    pub(crate) comparisons: Vec<Comparison>,
+    /// The first third against the last one.
+    pub(crate) under_faults: Vec<Comparison>,
+    /// Before all faults against after them.
+    pub(crate) at_rest: Vec<Comparison>,
     /// What was not as wished at the end.
     pub(crate) complaints: Vec<String>,
 }
@@ -29,7 +34,7 @@ pub(crate) struct Report {
 impl Report {
     /// Whether everything stayed level and nothing was lost.
     pub(crate) fn is_good(&self) -> bool {
-        self.complaints.is_empty() && self.comparisons.iter().all(Comparison::holds)
+        self.complaints.is_empty() && self.under_faults.iter().chain(&self.at_rest).all(Comparison::holds)
     }
 
     /// Writes it as JSON.
@@ -43,12 +48,11 @@ impl Report {
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let happened: Vec<_> = self.happened.iter().map(|(what, count)| format!("{count} {what}")).collect();
-        writeln!(f, "{}\n", happened.join(", "))?;
-        writeln!(f, "{:<20} {:>12} {:>12} {:>12}", "", "first third", "last third", "allowed")?;
-        for Comparison { what, first_third, last_third, allowed } in &self.comparisons {
-            let verdict = if last_third <= allowed { "" } else { "  TOO MUCH" };
-            writeln!(f, "{what:<20} {first_third:>12.1} {last_third:>12.1} {allowed:>12.1}{verdict}")?;
-        }
+        let delivered: Vec<_> = self.delivered.iter().map(|(sink, count)| format!("{count} to {sink}")).collect();
+        writeln!(f, "what happened: {}", happened.join(", "))?;
+        writeln!(f, "messages delivered: {}\n", delivered.join(", "))?;
+        table(f, ("under faults", "first third", "last third"), &self.under_faults)?;
+        table(f, ("at rest", "before", "after"), &self.at_rest)?;
         for complaint in &self.complaints {
             writeln!(f, "NOT AS WISHED: {complaint}")?;
         }
@@ -62,4 +66,14 @@ impl fmt::Display for Report {
         }
         f.write_str(if self.is_good() { "good: level, and nothing lost" } else { "NOT GOOD" })
     }
+}
+
+fn table(f: &mut fmt::Formatter<'_>, (when, early, late): (&str, &str, &str), rows: &[Comparison]) -> fmt::Result {
+    writeln!(f, "{when:<20} {early:>12} {late:>12} {:>12}", "allowed")?;
+    for row in rows {
+        let Comparison { what, before, after, allowed } = row;
+        let verdict = if row.holds() { "" } else { "  TOO MUCH" };
+        writeln!(f, "{what:<20} {before:>12.1} {after:>12.1} {allowed:>12.1}{verdict}")?;
+    }
+    writeln!(f)
 }

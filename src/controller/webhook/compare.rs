@@ -109,13 +109,12 @@ fn strategy(policy: &WindowPolicy) -> &'static str {
     }
 }
 
-/// The differences without secrets that Cognigy shows in fields where none belongs.
-pub fn hide(mut differences: Vec<Drift>, secrets: &Redactor) -> Vec<Drift> {
-    for Drift { path, actual, .. } in &mut differences {
+/// Takes out of the differences what secrets Cognigy shows in fields where none belongs.
+pub fn hide(differences: &mut [Drift], secrets: &Redactor) {
+    for Drift { path, actual, .. } in differences {
         *path = secrets.redact(path);
         *actual = actual.take().map(|actual| secrets.redact(&actual));
     }
-    differences
 }
 
 /// The differences that a status shows.

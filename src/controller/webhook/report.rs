@@ -154,8 +154,8 @@ impl<'a> Report<'a> {
 
     /// A pass after which nothing is left to do.
     pub async fn done(self, outcome: Outcome, left: Left) -> Result<Action, PassError> {
-        let Left { status: mut draft, drift, tag, .. } = left;
-        let drift = compare::hide(drift, &left.session.redactor());
+        let Left { status: mut draft, mut drift, tag, .. } = left;
+        compare::hide(&mut drift, &left.session.redactor());
         self.over(&mut draft);
         let observing = self.webhook.spec.mode == Mode::Observe;
         draft.etag = tag.as_ref().map(ToString::to_string);

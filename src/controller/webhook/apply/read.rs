@@ -31,6 +31,8 @@ impl Pass<'_> {
         };
         let wanted = self.wanted(&id);
         let observing = self.observing();
+        // Who switched it off may have died before telling.
+        let to_be_off = self.world.outage && self.wish.is_some_and(|wish| wish.desired.deactivate);
         let Some(known) = self.world.known_mut() else { return Ok(()) };
         known.seen = true;
         match answer.value {
@@ -47,7 +49,7 @@ impl Pass<'_> {
                     }
                 }
                 if let Some(enabled) = webhook.enabled() {
-                    if enabled != known.active && self.settled {
+                    if enabled != known.active && self.settled && (enabled || !to_be_off) {
                         let text = |active: bool| Some(active.to_string());
                         self.drift.push(Drift {
                             path: "enabled".into(),

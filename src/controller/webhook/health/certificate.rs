@@ -2,14 +2,19 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::api::webhook::CertificateWarning;
+use crate::api::webhook::{CertificateWarning, Health};
 
 /// So many days before a certificate expires it is told.
 const DAYS: [i32; 3] = [1, 7, 21];
 
+/// The warning that is due about the certificate that was last shown, in days.
+pub fn due(health: &Health, now: Timestamp) -> Option<i32> {
+    warning(health.certificate_expires_at.as_ref()?.0, health.last_certificate_warning.as_ref(), now)
+}
+
 /// The warning that is due now, in days: once each for a certificate, and the most urgent one where several are. An expired
 /// certificate is a failing check.
-pub fn warning(expires: Timestamp, last: Option<&CertificateWarning>, now: Timestamp) -> Option<i32> {
+fn warning(expires: Timestamp, last: Option<&CertificateWarning>, now: Timestamp) -> Option<i32> {
     let left = expires.duration_since(now);
     let due = DAYS.into_iter().find(|days| left <= SignedDuration::from_hours(24 * i64::from(*days)))?;
     let told = last.filter(|last| last.expires_at.0 == expires).map(|last| last.days);

@@ -5,7 +5,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
-use super::shown;
+use super::{certificate, shown};
 use crate::{
     api::webhook::{Health, HealthResult},
     probe::Report,
@@ -29,7 +29,8 @@ pub enum News {
     Out,
     /// It passes again, or for the first time.
     Passes,
-    /// Another cause of the failure, another certificate, another version of TLS, another order of latency.
+    /// Another cause of the failure, another certificate or one that expires soon, another version of TLS, another order of
+    /// latency.
     Differs,
 }
 
@@ -59,7 +60,7 @@ impl Course {
         now: Timestamp,
     ) -> Option<(News, Health)> {
         if report.passing {
-            return self.passed(report, told);
+            return self.passed(report, told, now);
         }
         self.latency = None;
         self.failures = self.failures.saturating_add(1);
@@ -67,20 +68,20 @@ impl Course {
         let now_shown = Health { failing_since: Some(Time(since)), ..shown(report, self.failures, told) };
         match told {
             Some(told) if told.failing_since.is_some() => {
-                differs(&now_shown, told).then_some((News::Differs, now_shown))
+                differs(&now_shown, told, now).then_some((News::Differs, now_shown))
             }
             _ => (self.failures >= threshold).then_some((News::Out, now_shown)),
         }
     }
 
-    fn passed(&mut self, report: &Report, told: Option<&Health>) -> Option<(News, Health)> {
+    fn passed(&mut self, report: &Report, told: Option<&Health>, now: Timestamp) -> Option<(News, Health)> {
         let average = self.latency.map_or(report.latency, |before| (before + report.latency) / 2);
         *self = Self { failures: 0, since: None, latency: Some(average) };
         let latency_ms = i64::try_from(average.as_millis()).ok();
         let now_shown = Health { latency_ms, ..shown(report, 0, told) };
         match told {
             Some(told) if told.result == HealthResult::Passing => {
-                let differs = differs(&now_shown, told) || another_order(now_shown.latency_ms, told.latency_ms);
+                let differs = differs(&now_shown, told, now) || another_order(now_shown.latency_ms, told.latency_ms);
                 differs.then_some((News::Differs, now_shown))
             }
             _ => Some((News::Passes, now_shown)),
@@ -88,11 +89,12 @@ impl Course {
     }
 }
 
-/// Whether a person would act on the difference between two results of one kind.
-fn differs(now: &Health, told: &Health) -> bool {
-    cause(now) != cause(told)
-        || now.tls_version != told.tls_version
-        || now.certificate_expires_at != told.certificate_expires_at
+/// Whether a person would act on the difference between two results of one kind, or on what has become true meanwhile.
+fn differs(shown: &Health, told: &Health, now: Timestamp) -> bool {
+    cause(shown) != cause(told)
+        || shown.tls_version != told.tls_version
+        || shown.certificate_expires_at != told.certificate_expires_at
+        || certificate::due(shown, now).is_some()
 }
 
 /// Why a check failed: all 5xx are one, since which one it is tells more of the moment than of the cause.
@@ -113,12 +115,14 @@ fn another_order(now_ms: Option<i64>, told_ms: Option<i64>) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use jiff::SignedDuration;
     use proptest::prelude::*;
 
     use super::*;
-    use crate::probe::TlsVersion;
+    use crate::{api::webhook::CertificateWarning, probe::TlsVersion};
 
     const NOW: Timestamp = Timestamp::UNIX_EPOCH;
+    const EXPIRES: Timestamp = Timestamp::constant(365 * 24 * 3600, 0);
 
     fn passing(ms: u64) -> Report {
         Report {
@@ -127,7 +131,7 @@ mod tests {
             latency: Duration::from_millis(ms),
             trace_id: "1".into(),
             tls_version: Some(TlsVersion::Tls13),
-            certificate_expires_at: Some(NOW),
+            certificate_expires_at: Some(EXPIRES),
             message: "answered 200 OK".into(),
         }
     }
@@ -190,7 +194,7 @@ mod tests {
         assert_eq!(news(&mut status, 1, &checks), [cause, None, cause]);
         let out = status.unwrap();
         assert_eq!(out.tls_version.as_deref(), Some("TLSv1.3"), "what was seen last is kept");
-        assert_eq!(out.certificate_expires_at, Some(Time(NOW)));
+        assert_eq!(out.certificate_expires_at, Some(Time(EXPIRES)));
     }
 
     #[test]
@@ -207,6 +211,25 @@ mod tests {
         assert_eq!(
             news(&mut Some(told()), 3, &[renewed.clone(), renewed, older.clone(), older]),
             [different, None, different, None]
+        );
+    }
+
+    #[test]
+    fn a_certificate_that_comes_near_its_end_is_news_though_nothing_else_is() {
+        let hours_before = |hours: i64| EXPIRES - SignedDuration::from_hours(hours);
+        let mut health = told();
+        let mut course = Course::of(Some(&health));
+        let mut news = |hours, check: &Report| {
+            let (_, mut now) = course.take(check, Some(&health), 1, hours_before(hours))?;
+            let days = certificate::due(&now, hours_before(hours))?;
+            now.last_certificate_warning = Some(CertificateWarning { expires_at: Time(EXPIRES), days });
+            health = now;
+            Some(days)
+        };
+        let hours = [600, 500, 499, 160, 159, 20, 19, 1];
+        assert_eq!(
+            hours.map(|hours| news(hours, &passing(20))),
+            [None, Some(21), None, Some(7), None, Some(1), None, None]
         );
     }
 

@@ -21,7 +21,10 @@ pub use self::{
     course::Course,
     periodic::{Turn, go_on_with_outage, in_outage, owes_deactivation, turn},
 };
-use super::{observe::Wish, report as told};
+use super::{
+    observe::{self, Wish},
+    report as told,
+};
 use crate::{
     api::{
         CognigyWebhook, CognigyWebhookStatus, EventReason, ObjectKey,
@@ -103,13 +106,14 @@ fn note(
         };
         office::monitor(context, webhook, &message);
     }
-    if let Some(expires) = &health.certificate_expires_at
-        && let Some(days) = certificate::warning(expires.0, health.last_certificate_warning.as_ref(), Timestamp::now())
+    if let Some(days) = certificate::due(&health, Timestamp::now())
+        && let Some(expires_at) = health.certificate_expires_at.clone()
     {
-        let host = webhook.spec.url.as_deref().unwrap_or_default();
-        let note = format!("the certificate of {host} expires on {} (in {days} days or less): renew it", expires.0);
+        let url = observe::url(webhook).ok();
+        let host = url.as_ref().and_then(|url| url.host_str()).unwrap_or_default();
+        let note = format!("the certificate of {host} expires on {} (in {days} days or less): renew it", expires_at.0);
         context.trail.record(told::fact(context, webhook, Some(draft), EventReason::CertificateExpiring, note));
-        health.last_certificate_warning = Some(CertificateWarning { expires_at: expires.clone(), days });
+        health.last_certificate_warning = Some(CertificateWarning { expires_at, days });
     }
     draft.health = Some(health);
 }
