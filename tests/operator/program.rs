@@ -34,9 +34,14 @@ impl Program {
 
     /// The same with something in its environment.
     pub fn start_under(kubeconfig: &Path, http: &str, arguments: &[&str], environment: &[(&str, &str)]) -> Self {
+        let fixed = ["run", "--http-listen", http, "--allow-private-callbacks", "127.0.0.0/8"];
+        Self::start_exactly(kubeconfig, http, &[&fixed, arguments].concat(), environment)
+    }
+
+    /// Starts it with this whole command line; `http` is the address that stands in it.
+    pub fn start_exactly(kubeconfig: &Path, http: &str, command_line: &[&str], environment: &[(&str, &str)]) -> Self {
         let mut child = Command::new(env!("CARGO_BIN_EXE_cognigy-operator"))
-            .args(["run", "--http-listen", http, "--allow-private-callbacks", "127.0.0.0/8"])
-            .args(arguments)
+            .args(command_line)
             .env_clear()
             .env("KUBECONFIG", kubeconfig)
             .envs(environment.iter().copied())

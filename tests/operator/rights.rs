@@ -1,4 +1,4 @@
-//! What docs/rbac.yaml grants: enough for everything, and nothing besides.
+//! What deploy/install.yaml grants: enough for everything, and nothing besides.
 
 use cognigy_operator::api::{CognigyTenant, CognigyWebhook, RetryPolicy};
 use cognigy_simulator::Options;
@@ -13,11 +13,13 @@ use serde_json::{Value, json};
 use crate::harness::{World, client_for, world_without_operator};
 
 impl World {
-    /// Binds the `ClusterRole` of docs/rbac.yaml, under a name of this world's own, to its operator's user.
+    /// Binds the operator's `ClusterRole` of deploy/install.yaml, under a name of this world's own, to its operator's user.
     async fn grant_what_is_documented(&self) {
-        let text = include_str!("../../docs/rbac.yaml");
+        let text = include_str!("../../deploy/install.yaml");
         let documents = serde_saphyr::from_multiple::<Value>(text).unwrap();
-        let mut role = documents.into_iter().find(|document| document["kind"] == "ClusterRole").unwrap();
+        // The others are for users.
+        let is_own = |role: &Value| role["metadata"]["name"] == "cognigy-operator-cognigy-system";
+        let mut role = documents.into_iter().find(|role| role["kind"] == "ClusterRole" && is_own(role)).unwrap();
         role["metadata"]["name"] = json!(self.user);
         let group = "rbac.authorization.k8s.io";
         let binding = json!({

@@ -1,4 +1,4 @@
-//! `cargo xtask crds`: what the operator prints, one file per definition.
+//! `cargo xtask crds`: what the operator prints, one file per definition, and once more for the chart.
 
 use std::{collections::BTreeMap, fs, io, path::Path, process::Stdio};
 
@@ -7,10 +7,13 @@ use serde::Deserialize;
 use crate::{
     Result,
     cargo::{cargo, root},
+    chart::chart,
 };
 
 /// Where the definitions are kept, from the workspace's folder.
 const FOLDER: &str = "deploy/crds";
+/// Where the chart has them, from its own folder.
+const IN_CHART: &str = "files/crds";
 
 /// Writes `deploy/crds/<plural>.<group>.yaml` and removes what no definition belongs to any more.
 pub(crate) fn run() -> Result<()> {
@@ -24,7 +27,36 @@ pub(crate) fn run() -> Result<()> {
     for name in write(&root().join(FOLDER), &files)? {
         println!("{FOLDER}/{name}");
     }
+    copy_to_chart()
+}
+
+/// Helm reads only what is in the chart's own folder.
+pub(crate) fn copy_to_chart() -> Result<()> {
+    let folder = chart().join(IN_CHART);
+    for name in write(&folder, &in_repository()?)? {
+        println!("{}/{name}", folder.strip_prefix(root())?.display());
+    }
     Ok(())
+}
+
+/// Each file of `deploy/crds/` by its name.
+pub(crate) fn in_repository() -> Result<BTreeMap<String, String>> {
+    read(&root().join(FOLDER))
+}
+
+/// Each definition of the chart by the name of its file.
+#[cfg(test)]
+pub(crate) fn in_chart() -> Result<BTreeMap<String, String>> {
+    read(&chart().join(IN_CHART))
+}
+
+fn read(folder: &Path) -> Result<BTreeMap<String, String>> {
+    let files = fs::read_dir(folder)?.map(|entry| {
+        let path = entry?.path();
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        Ok((name, fs::read_to_string(path)?))
+    });
+    files.collect()
 }
 
 #[derive(Deserialize)]

@@ -299,7 +299,7 @@ mod tests {
 
     /// The Markdown files that people read, from the workspace's folder.
     fn documents() -> Vec<PathBuf> {
-        let folders = ["", "docs", "examples", "crates/simulator"];
+        let folders = ["", "docs", "examples", "crates/simulator", "deploy/helm/cognigy-operator"];
         let files = folders.into_iter().flat_map(|folder| fs::read_dir(root().join(folder)).unwrap());
         files.map(|file| file.unwrap().path()).filter(|file| file.extension().is_some_and(|end| end == "md")).collect()
     }

@@ -1,6 +1,7 @@
 //! The project's own commands: `cargo xtask …`.
 
 mod cargo;
+mod chart;
 mod control_plane;
 mod crds;
 mod demo;
@@ -28,9 +29,11 @@ struct Args {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Build kube-apiserver, etcd, kubectl, helm and kubeconform once, and say where they are
+    /// Write what of the Helm chart is written by machine: the values in its README, its definitions, deploy/install.yaml
+    Chart,
+    /// Build kube-apiserver, etcd, kubectl, helm, kubeconform and kube-score once, and say where they are
     ControlPlane,
-    /// Write the custom resource definitions to deploy/crds/
+    /// Write the custom resource definitions to deploy/crds/ and into the chart
     Crds,
     /// Show the operator at work on a real control plane, with a simulated Cognigy
     Demo(demo::Args),
@@ -46,6 +49,7 @@ enum Command {
 
 fn main() -> ExitCode {
     let result = match Args::parse().command {
+        Command::Chart => chart::run(),
         Command::ControlPlane => control_plane::run(),
         Command::Crds => crds::run(),
         Command::Demo(args) => demo::run(&args),

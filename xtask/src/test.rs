@@ -33,7 +33,7 @@ enum Check {
     Clippy,
     /// Licences, forbidden crates and where crates come from (cargo deny)
     Deny,
-    /// The real control plane's binaries are there (built once)
+    /// The real control plane's binaries and the judges of manifests are there (built once)
     ControlPlane,
     /// Unit, property and integration tests
     Tests,
@@ -51,7 +51,7 @@ impl Check {
             Self::Deny => deny::check(),
             Self::ControlPlane => {
                 println!("{}", control_plane::locate()?.folder().display());
-                Ok(())
+                control_plane::prepare()
             }
             Self::Tests => {
                 let mut tests = cargo(["test", "--workspace"]);

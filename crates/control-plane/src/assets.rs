@@ -1,6 +1,7 @@
 //! The binaries: found, or built once by Go from the module in `tools/`.
 
 mod build;
+mod tools;
 
 use std::{
     env,
@@ -12,10 +13,14 @@ use sha2::{Digest, Sha256};
 
 use crate::error::{Error, IoContext, Result};
 
+pub use tools::{Definitions, Tool};
+
 /// Names a folder of binaries, as the Kubernetes projects' own test tools do.
 const FOLDER_VARIABLE: &str = "KUBEBUILDER_ASSETS";
 /// Without these nothing starts.
 const REQUIRED: [&str; 3] = ["kube-apiserver", "etcd", "kubectl"];
+/// What its module is made of.
+const MODULE_FILES: [&str; 3] = ["go.mod", "go.sum", "etcd/main.go"];
 const HELM: &str = "helm";
 const KUBECONFORM: &str = "kubeconform";
 
@@ -38,7 +43,7 @@ impl Assets {
             }
         }
         let module = tools_folder();
-        let folder = cache_folder()?.join("control-plane").join(key(&module)?);
+        let folder = cache_folder()?.join("control-plane").join(key(&module, &MODULE_FILES)?);
         Self::cached(&module, &folder, &mut progress)
     }
 
@@ -114,9 +119,9 @@ fn tools_folder() -> PathBuf {
 }
 
 /// Names what the module builds: another version of anything in it is another folder.
-fn key(module: &Path) -> Result<String> {
+fn key(module: &Path, files: &[&str]) -> Result<String> {
     let mut hash = Sha256::new();
-    for file in ["go.mod", "go.sum", "etcd/main.go"] {
+    for file in files {
         let path = module.join(file);
         hash.update(fs::read(&path).while_trying(|| format!("read {}", path.display()))?);
     }
@@ -158,7 +163,7 @@ mod tests {
 
     #[test]
     fn another_version_in_the_module_is_another_folder() {
-        let key = |go_mod| key(module(go_mod).path()).unwrap();
+        let key = |go_mod| key(module(go_mod).path(), &MODULE_FILES).unwrap();
         assert_eq!(key("require a v1"), key("require a v1"));
         assert_ne!(key("require a v1"), key("require a v2"));
     }

@@ -34,7 +34,7 @@ mod process;
 mod user;
 mod watchdog;
 
-pub use assets::{Assets, cache_folder};
+pub use assets::{Assets, Definitions, Tool, cache_folder};
 pub use audit::{AuditEvent, AuditLevel};
 pub use error::{Error, Result};
 pub use plane::{ControlPlane, Options};

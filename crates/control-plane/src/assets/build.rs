@@ -1,7 +1,7 @@
 //! `go build`, one binary after the other, with something to read meanwhile.
 
 use std::{
-    ffi::OsString,
+    ffi::{OsStr, OsString},
     fs, io,
     io::{BufRead, BufReader},
     path::Path,
@@ -44,7 +44,7 @@ pub(super) fn build(module: &Path, folder: &Path, progress: &mut dyn FnMut(&str)
     for (number, package) in (1..).zip(PACKAGES) {
         let binary = package.rsplit('/').next().unwrap_or(package);
         let label = format!("[{number}/{}] {binary}", PACKAGES.len());
-        build_one(module, package, binary, &version, &unfinished.path().join(binary), &mut |line| {
+        build_one(module, package, binary, &link_flags(&version), &unfinished.path().join(binary), &mut |line| {
             progress(&format!("{label}: {line}"));
         })?;
     }
@@ -56,6 +56,16 @@ pub(super) fn build(module: &Path, folder: &Path, progress: &mut dyn FnMut(&str)
     .while_trying(|| format!("move the binaries to {}", folder.display()))?;
     progress(&format!("the control plane is built ({})", seconds(begin.elapsed())));
     Ok(())
+}
+
+/// Builds the tool that a module of its own names (`tool …` in its `go.mod`) beside `path`, and gives it that name when it is complete.
+pub(super) fn build_tool(module: &Path, binary: &str, path: &Path, progress: &mut dyn FnMut(&str)) -> Result<()> {
+    check_go()?;
+    let unfinished = path.with_extension("unfinished");
+    build_one(module, "tool", binary, OsStr::new("-ldflags=-s -w"), &unfinished, &mut |line| {
+        progress(&format!("{binary}: {line}"));
+    })?;
+    fs::rename(&unfinished, path).while_trying(|| format!("move {binary} to {}", path.display()))
 }
 
 /// Before anything is promised: is there a Go that can do it?
@@ -79,7 +89,7 @@ fn build_one(
     module: &Path,
     package: &str,
     binary: &str,
-    version: &str,
+    link_flags: &OsStr,
     output: &Path,
     progress: &mut dyn FnMut(&str),
 ) -> Result<()> {
@@ -88,7 +98,7 @@ fn build_one(
     let mut go = Command::new("go")
         .args(["build", "-trimpath", "-o"])
         .arg(output)
-        .arg(link_flags(version))
+        .arg(link_flags)
         .arg(package)
         .current_dir(module)
         // A workspace file above this folder must not change what is built.
