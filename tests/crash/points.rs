@@ -96,10 +96,11 @@ impl Trap {
         state.passed.push(point);
         let Some(blow) = struck else { return true };
         state.armed = false;
+        // First, so that nobody sees the victim end without knowing why.
+        self.0.sprung.send_replace(true);
         if let (Blow::Kill, Some(victim)) = (blow, state.victim) {
             kill_process(victim, Signal::KILL).unwrap();
         }
-        self.0.sprung.send_replace(true);
         false
     }
 

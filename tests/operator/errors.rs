@@ -1,6 +1,6 @@
 //! Each row of docs/cognigy-api.md §7, as its users see it.
 
-use cognigy_operator::api::CognigyWebhook;
+use cognigy_operator::api::{CognigyWebhook, RetryPolicy};
 use cognigy_simulator::{ALL_SCOPES, Fault, Options, Request, RetryAfter, Route};
 use serde_json::{Value, json};
 
@@ -188,6 +188,12 @@ async fn a_registration_whose_answer_is_malformed_is_made_only_once() {
 async fn a_half_done_registration_is_taken_up_although_the_spec_changed_meanwhile() {
     world(Options::default(), async |world| {
         world.policy("slow", json!({"intervalsMs": [3_600_000]})).await;
+        // Seen by the operator before the webhook is, or that it is missing would be the first event.
+        world
+            .until("slow", |policy: &RetryPolicy| {
+                policy.status.as_ref().is_some_and(|told| told.total_delay_ms.is_some())
+            })
+            .await;
         world.fault(Fault::on(Route::CreateIntegration).times(1).lose_after());
         webhook(world, json!({"retryPolicyRef": {"name": "slow"}})).await;
         world.until_reason("orders", "ServerError").await;

@@ -4,7 +4,7 @@ mod existing;
 mod registered;
 mod trouble;
 
-use cognigy_operator::api::{CognigyWebhook, webhook::State};
+use cognigy_operator::api::{CognigyWebhook, RetryPolicy, webhook::State};
 use serde_json::{Value, json};
 
 use crate::harness::World;
@@ -23,10 +23,19 @@ impl World {
         self.policy("quick", json!({"intervalsMs": QUICK})).await;
     }
 
+    /// Waits until tenant and policy are ready.
+    async fn until_furnished(&self) {
+        self.until_tenant("production", "Connected").await;
+        self.until("quick", |policy: &RetryPolicy| {
+            policy.status.as_ref().is_some_and(|status| status.observed_generation == policy.metadata.generation)
+        })
+        .await;
+    }
+
     /// A tenant and a policy that are ready.
     async fn house(&self) {
         self.furniture().await;
-        self.until_tenant("production", "Connected").await;
+        self.until_furnished().await;
     }
 
     /// Asks for a version of `orders`, of which one older is kept.

@@ -17,7 +17,7 @@ impl World {
         });
         self.tenant("production", json!({"circuitBreaker": {"failureThreshold": 100}, "sinks": sinks})).await;
         self.policy("quick", json!({"intervalsMs": [50, 100]})).await;
-        self.until_tenant("production", "Connected").await;
+        self.until_furnished().await;
     }
 
     /// Waits until a Ready reason is told and nothing is left to deliver.
