@@ -48,8 +48,12 @@ impl<K: Resource> Known<K> {
                 let (there, vanished) = mem::take(&mut self.uids).into_iter().partition(|(key, _)| there.contains(key));
                 self.uids = there;
                 let vanished: BTreeMap<ObjectKey, String> = vanished;
-                vanished.iter().for_each(|(key, uid)| tell(Change::Gone(key, uid)));
-                listing.iter().for_each(|object| self.applied(object, tell));
+                for (key, uid) in &vanished {
+                    tell(Change::Gone(key, uid));
+                }
+                for object in &listing {
+                    self.applied(object, tell);
+                }
             }
             Event::Apply(object) => self.applied(&object, tell),
             Event::Delete(object) => {
