@@ -143,7 +143,7 @@ async fn under_faults(
         Ok(samples)
     };
     let outcome = tokio::try_join!(happening, measuring);
-    weather::end(stage);
+    weather::end(stage, model);
     outcome
 }
 

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use cognigy_simulator::{Fault, RetryAfter};
+use cognigy_simulator::{Answer, Fault, RetryAfter};
 
-use crate::stage::Stage;
+use crate::{act::SINKS, model::Model, stage::Stage};
 
 /// From now on.
 pub(crate) fn begin(stage: &Stage, seed: u64) {
@@ -29,7 +29,13 @@ pub(crate) fn begin(stage: &Stage, seed: u64) {
     }
 }
 
-/// No faults any more.
-pub(crate) fn end(stage: &Stage) {
+/// No faults any more: neither standing ones nor answers that callbacks and sinks still had in store.
+pub(crate) fn end(stage: &Stage, model: &Model) {
     stage.simulators.iter().for_each(|simulator| simulator.clear_faults());
+    for hook in model.hooks.values() {
+        stage.simulators[hook.tenant].callback(&hook.name).answer(Answer::ok());
+    }
+    for (_, sink) in SINKS {
+        stage.simulators.iter().for_each(|simulator| simulator.sink(sink).answer(Answer::ok()));
+    }
 }
