@@ -284,12 +284,12 @@ fn lost(world: &World, told: &BTreeSet<String>) -> Vec<String> {
     let arrived: BTreeSet<String> = accepted("alerts").chain(accepted("letters")).map(|message| id(&message)).collect();
     let lost = told.difference(&arrived).map(|id| format!("message {id} never arrived"));
     // An alert that is told anew, for another change, has another id and the same fingerprint.
-    let mut last = BTreeMap::new();
+    let mut states = BTreeMap::new();
     for alert in accepted("alerts").filter(|one| one.header("ce-type").is_some_and(|kind| kind.contains(".webhook."))) {
         let header = |name| alert.header(name).unwrap_or_default().to_owned();
-        last.insert(header("ce-fingerprint"), header("ce-alertstate"));
+        states.insert(header("ce-fingerprint"), header("ce-alertstate"));
     }
-    let unended = last.into_iter().filter(|(_, state)| state != "resolved");
+    let unended = states.into_iter().filter(|(_, state)| state != "resolved");
     lost.chain(unended.map(|(fingerprint, state)| format!("alert {fingerprint} is {state}, not over"))).collect()
 }
 
