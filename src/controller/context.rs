@@ -72,19 +72,23 @@ pub struct Context {
 }
 
 impl Context {
-    /// The object as it is after our own last write: the watch may lag behind it. `None` where it is gone.
+    /// The object as it is after our own last write: the watch may lag behind it, and a pass that failed may have written
+    /// without an answer. `None` where it is gone.
     pub async fn fresh<K>(&self, api: &Api<K>, object: Arc<K>) -> kube::Result<Option<Arc<K>>>
     where
         K: Resource<DynamicType = ()> + Clone + DeserializeOwned + Debug,
     {
         let uid = object.uid().unwrap_or_default();
-        match self.memos.get(&uid).written {
-            Some(written) if memo::is_older(object.resource_version().as_deref(), &written) => {
-                let read = api.get_opt(&object.name_any()).await?;
-                Ok(read.filter(|read| read.uid().as_deref() == Some(&uid)).map(Arc::new))
-            }
-            _ => Ok(Some(object)),
+        let memo = self.memos.get(&uid);
+        let lags = memo.written.is_some_and(|written| memo::is_older(object.resource_version().as_deref(), &written));
+        if !lags && !memo.in_doubt {
+            return Ok(Some(object));
         }
+        let read = api.get_opt(&object.name_any()).await?;
+        if memo.in_doubt {
+            self.memos.update(&uid, |memo| memo.in_doubt = false);
+        }
+        Ok(read.filter(|read| read.uid().as_deref() == Some(&uid)).map(Arc::new))
     }
 
     /// Remembers our own write, as the API server answered it.

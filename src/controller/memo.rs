@@ -38,6 +38,8 @@ pub struct Memo {
     pub periodic: Option<PeriodicChecks>,
     /// Consecutive failures of Kubernetes itself.
     pub kubernetes_failures: u32,
+    /// The last pass ended in a failure of Kubernetes: nobody knows whether its last write was made, so the object is read again.
+    pub in_doubt: bool,
 }
 
 /// When a change that failed is to be tried again: as its status tells it, and by a clock that is never set.

@@ -303,6 +303,7 @@ where
 fn again<K: Resource>(object: Arc<K>, _: &PassError, context: Arc<Context>) -> Action {
     let failures = context.memos.update(&object.uid().unwrap_or_default(), |memo| {
         memo.kubernetes_failures += 1;
+        memo.in_doubt = true;
         memo.kubernetes_failures
     });
     Action::requeue(backoff::after_failures(failures, Duration::from_millis(200), Duration::from_secs(30)))

@@ -283,11 +283,14 @@ fn lost(world: &World, told: &BTreeSet<String>) -> Vec<String> {
     let id = |message: &SinkMessage| message.header("ce-id").unwrap_or_default().to_owned();
     let arrived: BTreeSet<String> = accepted("alerts").chain(accepted("letters")).map(|message| id(&message)).collect();
     let lost = told.difference(&arrived).map(|id| format!("message {id} never arrived"));
-    let own = || accepted("alerts").filter(|one| one.header("ce-type").is_some_and(|kind| kind.contains(".webhook.")));
-    let (ends, begins): (Vec<_>, Vec<_>) = own().partition(|one| one.header("ce-alertstate") == Some("resolved"));
-    let over: BTreeSet<&str> = ends.iter().filter_map(|one| one.body["error_details"]["alert_id"].as_str()).collect();
-    let unended = begins.iter().map(id).filter(|id| !over.contains(id.as_str()));
-    lost.chain(unended.map(|id| format!("alert {id} is not over"))).collect()
+    // An alert that is told anew, for another change, has another id and the same fingerprint.
+    let mut states = BTreeMap::new();
+    for alert in accepted("alerts").filter(|one| one.header("ce-type").is_some_and(|kind| kind.contains(".webhook."))) {
+        let header = |name| alert.header(name).unwrap_or_default().to_owned();
+        states.insert(header("ce-fingerprint"), header("ce-alertstate"));
+    }
+    let unended = states.into_iter().filter(|(_, state)| state != "resolved");
+    lost.chain(unended.map(|(fingerprint, state)| format!("alert {fingerprint} is {state}, not over"))).collect()
 }
 
 /// Waits until Cognigy and the statuses are as the model.
