@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use cognigy_operator::api::{CognigyTenant, CognigyWebhook, tenant::Circuit};
-use cognigy_simulator::{Credentials, Fault, Options, Route};
+use cognigy_simulator::{Fault, Options, Route};
 use kube::{ResourceExt as _, api::ListParams};
 use serde_json::json;
 
@@ -87,8 +87,7 @@ async fn two_hundred_webhooks_with_wrong_credentials_cost_a_handful_of_token_req
     world(Options::default(), async |world| {
         world.tenant("production", json!({})).await;
         world.until_tenant("production", "Connected").await;
-        let rotated = Credentials { client_secret: "sim-secret-rotated".into(), ..world.sim.credentials() };
-        world.set_credentials(rotated);
+        world.rotate_credentials();
         world.clear_log();
         world.webhooks(MANY, json!({"healthCheck": {"disabled": true}})).await;
         let tenant = world.until_tenant("production", "Unauthorized").await;
@@ -133,8 +132,7 @@ async fn ready_webhooks_are_not_written_when_the_credentials_stop_working() {
         let settled = versions(world).await;
         world.clear_log();
         // Found out by a resync; the tenant is not probed on its own.
-        let rotated = Credentials { client_secret: "sim-secret-rotated".into(), ..world.sim.credentials() };
-        world.set_credentials(rotated);
+        world.rotate_credentials();
         world.until_tenant("production", "Unauthorized").await;
         world.webhook("pending", json!({})).await;
         world.until_reason("pending", "TenantNotReady").await;

@@ -31,6 +31,18 @@ impl World {
         self.add_bot_webhook(BotWebhook::new("support", name, "https://hooks.example.com/x"))
     }
 
+    /// A webhook of each surface with its policy; their ids. The resources are `of-bot` and `imported`.
+    async fn one_of_each(&self) -> (String, String) {
+        self.house().await;
+        let (bot, id) = (self.bot_webhook("one"), self.add_integration(json!({"name": "made-by-hand"})));
+        self.existing("of-bot", json!({"botId": "support", "webhookId": bot}), json!({})).await;
+        self.existing("imported", json!({"webhookId": id}), json!({})).await;
+        for name in ["of-bot", "imported"] {
+            self.until_reason(name, "Active").await;
+        }
+        (bot, id)
+    }
+
     /// The policy of a bot's webhook.
     fn window(&self, id: &str) -> Value {
         let all = self.bot_webhooks();
@@ -165,13 +177,7 @@ async fn a_name_that_several_webhooks_carry_is_not_guessed_at() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_webhook_that_vanishes_is_told_and_never_registered() {
     world(Options::default(), async |world| {
-        world.house().await;
-        let (bot, id) = (world.bot_webhook("one"), world.add_integration(json!({"name": "made-by-hand"})));
-        world.existing("of-bot", json!({"botId": "support", "webhookId": bot}), json!({})).await;
-        world.existing("imported", json!({"webhookId": id}), json!({})).await;
-        for name in ["of-bot", "imported"] {
-            world.until_reason(name, "Active").await;
-        }
+        let (bot, id) = world.one_of_each().await;
         world.delete_behind(&bot);
         world.delete_behind(&id);
         for name in ["of-bot", "imported"] {
@@ -187,13 +193,7 @@ async fn a_webhook_that_vanishes_is_told_and_never_registered() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_drifted_policy_is_restored_and_nothing_else_each_time_that_it_drifts() {
     world(Options::default(), async |world| {
-        world.house().await;
-        let (bot, id) = (world.bot_webhook("one"), world.add_integration(json!({"name": "made-by-hand"})));
-        world.existing("of-bot", json!({"botId": "support", "webhookId": bot}), json!({})).await;
-        world.existing("imported", json!({"webhookId": id}), json!({})).await;
-        for name in ["of-bot", "imported"] {
-            world.until_reason(name, "Active").await;
-        }
+        let (bot, id) = world.one_of_each().await;
         for round in 1..=2 {
             world.change_behind(&bot, json!({"name": "renamed", "retryPolicy": {"maxAttempts": 9}}));
             world.change_behind(

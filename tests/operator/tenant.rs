@@ -120,8 +120,7 @@ async fn credentials_that_change_on_both_sides_never_leave_the_tenant_with_the_o
     world(Options::default(), async |world| {
         world.tenant("production", json!({})).await;
         world.until_tenant("production", "Connected").await;
-        let rotated = Credentials { client_secret: "sim-secret-rotated".into(), ..world.sim.credentials() };
-        world.set_credentials(rotated);
+        world.rotate_credentials();
         world.clear_log();
         world.credentials("cognigy-oauth").await;
         world.wait_until(|state| state.count(Route::Token) >= 1).await;

@@ -3,6 +3,7 @@
 use std::fmt::Debug;
 
 use cognigy_operator::api::CognigyWebhook;
+use cognigy_simulator::Credentials;
 use futures::StreamExt as _;
 use k8s_openapi::NamespaceResourceScope;
 use kube::{
@@ -52,6 +53,12 @@ impl World {
         let credentials = self.sim.credentials();
         self.secret(name, &[("client-id", &credentials.client_id), ("client-secret", &credentials.client_secret)])
             .await;
+    }
+
+    /// Cognigy takes another client secret from now on; the Secret still has the old one.
+    pub fn rotate_credentials(&self) {
+        let rotated = Credentials { client_secret: "sim-secret-rotated".into(), ..self.sim.credentials() };
+        self.sim.set_credentials(rotated);
     }
 
     pub async fn config_map(&self, name: &str, key: &str, value: &str) {

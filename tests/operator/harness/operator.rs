@@ -2,7 +2,9 @@
 
 use std::{
     io::{self, Write},
+    iter::Sum,
     net::SocketAddr,
+    str::FromStr,
     sync::{Arc, Mutex},
     time::Duration,
 };
@@ -129,15 +131,17 @@ impl World {
 
     /// The value of a series of `/metrics`, by its beginning; the sum where several begin so.
     pub async fn metric(&self, beginning: &str) -> f64 {
-        let text = self.http("/metrics").await.1;
-        let lines = text.lines().filter(|line| line.starts_with(beginning));
-        lines.filter_map(|line| line.rsplit_once(' ')?.1.parse::<f64>().ok()).sum()
+        self.series(beginning).await
     }
 
     /// The same for what is counted.
     pub async fn counted(&self, beginning: &str) -> u64 {
+        self.series(beginning).await
+    }
+
+    async fn series<T: FromStr + Sum>(&self, beginning: &str) -> T {
         let text = self.http("/metrics").await.1;
         let lines = text.lines().filter(|line| line.starts_with(beginning));
-        lines.filter_map(|line| line.rsplit_once(' ')?.1.parse::<u64>().ok()).sum()
+        lines.filter_map(|line| line.rsplit_once(' ')?.1.parse::<T>().ok()).sum()
     }
 }
