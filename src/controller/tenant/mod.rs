@@ -25,8 +25,8 @@ use super::{
 };
 use crate::{
     api::{
-        CognigyTenant, EventReason, FINALIZER, FORCE_ORPHAN_ANNOTATION, ObjectKey, RECONCILE_REQUESTED_ANNOTATION, Reason,
-        tenant::TenantAlerts,
+        CognigyTenant, EventReason, FINALIZER, FORCE_ORPHAN_ANNOTATION, ObjectKey, RECONCILE_REQUESTED_ANNOTATION,
+        Reason, tenant::TenantAlerts,
     },
     cluster::{self, audit::Fact, metadata},
     cognigy::{CallObserver as _, Caller, CircuitState, ErrorKind, Lane, Place, Route, Session, Surface, Urgency},
@@ -319,14 +319,7 @@ async fn write(
         context.trail.record(fact(EventReason::ReconcileRequestHandled, tenant.object_ref(&()), note));
         status.last_handled_reconcile_at = Some(asked.clone());
     }
-    tell::verdict(
-        context,
-        fact,
-        tenant,
-        told,
-        (verdict.reason, status::event(told, verdict.reason)),
-        &verdict.message,
-    );
+    tell::verdict(context, fact, tenant, told, (verdict.reason, status::event(told, verdict.reason)), &verdict.message);
     if let Some(written) = cluster::status::write(api, tenant, &status, before).await?.applied() {
         context.wrote(&written);
     }
