@@ -128,6 +128,9 @@ async fn the_example_application_goes_live_wave_by_wave_and_its_actions_leave_it
             act(world, kind, name, action).await;
             until_health(world, kind, name, expected).await;
             assert_in_sync(world, Way::ClientSide, &manifests[2]).await;
+            // The next sync takes nothing back.
+            let told = kubectl_of(world, "apply", Way::ClientSide, &manifests[2]).await.unwrap();
+            assert!(told.ends_with("unchanged\n"), "{told}");
         }
     })
     .await;

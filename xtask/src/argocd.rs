@@ -27,7 +27,7 @@ metadata:
 data:
 ";
 
-/// Writes the ConfigMap if it changed.
+/// Writes the `ConfigMap` if it changed.
 pub(crate) fn run() -> Result<()> {
     let (path, text) = (root().join(CONFIG_MAP), config_map()?);
     if fs::read_to_string(&path).ok().as_deref() != Some(&text) {

@@ -30,7 +30,7 @@ struct Args {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Write deploy/argocd/argocd-cm.yaml, from the scripts in deploy/argocd/resource_customizations/
+    /// Write deploy/argocd/argocd-cm.yaml, from the scripts beside it
     Argocd,
     /// Write what of the Helm chart is written by machine: the values in its README, its definitions, deploy/install.yaml
     Chart,
