@@ -62,7 +62,8 @@ async fn the_operator_understands_the_arguments_of_every_set() {
 #[tokio::test]
 async fn the_network_policy_opens_the_port_of_the_collector_of_traces() {
     let egress = async |arguments: &[&str]| {
-        let objects = objects(&template(&[&["--set", "networkPolicy.enabled=true"], arguments].concat()).await.unwrap());
+        let objects =
+            objects(&template(&[&["--set", "networkPolicy.enabled=true"], arguments].concat()).await.unwrap());
         only(&objects, "NetworkPolicy")["spec"]["egress"].as_array().unwrap().clone()
     };
     let without = egress(&[]).await;

@@ -162,7 +162,7 @@ async fn no_secret_is_told_through_whole_lives_whatever_fails_and_whoever_repeat
         let collector = Collector::start().await;
         let scope = ["--watch-namespaces", &world.namespace];
         let arguments = [&scope[..], &["--log-level", "trace", "--otlp-endpoint", &collector.url]].concat();
-        let program = Program::start(&kubeconfig, &free_address().await, &arguments);
+        let program = Program::start(&kubeconfig, &free_address(), &arguments);
         program.ready().await;
         let values = [("client-id", CLIENT_ID), ("client-secret", CLIENT_SECRET), ("api-key", API_KEY), ("bearer", BEARER)];
         world.secret("credentials", &values).await;

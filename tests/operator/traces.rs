@@ -3,7 +3,7 @@
 use cognigy_simulator::{Answer, Fault, Options, Request, Route};
 use control_plane::User;
 use serde_json::json;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 
 use crate::{
     collector::{Collector, Told},
@@ -15,7 +15,7 @@ impl World {
     async fn traced(&self, endpoint: &str, environment: &[(&str, &str)]) -> Program {
         let kubeconfig = self.plane.write_kubeconfig(&User::admin()).unwrap();
         let flags = ["--watch-namespaces", &self.namespace, "--otlp-endpoint", endpoint];
-        let program = Program::start_under(&kubeconfig, &free_address().await, &flags, environment);
+        let program = Program::start_under(&kubeconfig, &free_address(), &flags, environment);
         program.ready().await;
         program
     }
@@ -232,13 +232,16 @@ async fn a_collector_that_is_silent_or_away_holds_up_neither_the_work_nor_the_en
         let log = program.stopped().await;
         assert!(log.contains("the last traces were not taken"), "{log}");
 
-        // Port 1 is nobody's.
-        let program = world.traced("http://user:hunter2@127.0.0.1:1", &[]).await;
+        // Bound and never listening: nobody else can be given it meanwhile.
+        let closed = TcpSocket::new_v4().unwrap();
+        closed.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        let away = closed.local_addr().unwrap();
+        let program = world.traced(&format!("http://user:hunter2@{away}"), &[]).await;
         world.webhook("refunds", json!({})).await;
         world.until_reason("refunds", "Active").await;
         let log = program.stopped().await;
         assert_eq!(log.matches("traces cannot be delivered").count(), 1, "{log}");
-        assert!(log.contains(r#""collector":"127.0.0.1:1""#) && !log.contains("hunter2"), "{log}");
+        assert!(log.contains(&format!(r#""collector":"{away}""#)) && !log.contains("hunter2"), "{log}");
     })
     .await;
 }
