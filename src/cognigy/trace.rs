@@ -41,8 +41,8 @@ impl CallTrace {
     }
 
     /// Whatever is done within it.
-    pub async fn over<T>(&self, work: impl Future<Output = T>) -> T {
-        work.instrument(self.log.clone()).instrument(self.span.clone()).await
+    pub fn over<T>(&self, work: impl Future<Output = T>) -> impl Future<Output = T> {
+        work.instrument(self.log.clone()).instrument(self.span.clone())
     }
 
     /// It is sent now for the `nth` time, counted from zero.

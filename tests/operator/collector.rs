@@ -12,6 +12,7 @@ use axum::{
     http::{HeaderMap, StatusCode},
     routing::post,
 };
+use opentelemetry::trace::{SpanId, TraceId};
 use opentelemetry_proto::tonic::{
     collector::trace::v1::ExportTraceServiceRequest,
     common::v1::{AnyValue, KeyValue, any_value::Value},
@@ -115,12 +116,13 @@ impl Told {
     }
 
     pub fn trace_id(&self) -> String {
-        hex(&self.0.trace_id)
+        TraceId::from_bytes(self.0.trace_id.clone().try_into().unwrap()).to_string()
     }
 
     /// The `traceparent` of what it sent.
     pub fn traceparent(&self) -> String {
-        format!("00-{}-{}-01", self.trace_id(), hex(&self.0.span_id))
+        let span_id = SpanId::from_bytes(self.0.span_id.clone().try_into().unwrap());
+        format!("00-{}-{span_id}-01", self.trace_id())
     }
 
     pub fn is_root(&self) -> bool {
@@ -159,8 +161,4 @@ fn text(value: Option<&AnyValue>) -> String {
         Some(Value::BoolValue(flag)) => flag.to_string(),
         other => format!("{other:?}"),
     }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -1,6 +1,6 @@
 //! Traces: the real program, and a collector that takes OTLP (docs/tracing.md).
 
-use cognigy_simulator::{Answer, Fault, Options, Request, Route};
+use cognigy_simulator::{Answer, Fault, Options, Request, Route, SinkMessage};
 use control_plane::User;
 use serde_json::json;
 use tokio::net::{TcpListener, TcpSocket};
@@ -182,7 +182,7 @@ async fn each_try_to_deliver_a_message_is_a_trace_that_does_not_say_where_it_goe
         world.webhook("orders", json!({"retryPolicyRef": {"name": "quick"}})).await;
         world.until_reason("orders", "RetriesExhausted").await;
         world
-            .until_sim("an accepted alert", |state| state.sink_messages("alerts").iter().any(|m| m.is_delivered()))
+            .until_sim("an accepted alert", |state| state.sink_messages("alerts").iter().any(SinkMessage::is_delivered))
             .await;
         program.stopped().await;
 
