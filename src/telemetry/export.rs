@@ -382,6 +382,7 @@ mod tests {
     #[tokio::test]
     async fn what_does_not_fit_into_the_queue_is_dropped_and_counted_and_nobody_waits() {
         use opentelemetry::trace::Tracer as _;
+        crate::cognigy::install_crypto_provider();
         let traces = Traces::to(&Url::parse("http://127.0.0.1:1").unwrap()).unwrap();
         (0..QUEUE + 7).for_each(|_| drop(traces.tracer().start("span")));
         assert_eq!(traces.exporter.dropped.load(Ordering::Relaxed), 7);

@@ -184,6 +184,36 @@ mod tests {
     }
 
     #[test]
+    fn spans_for_traces_are_made_for_an_exporter_and_no_log_shows_them() {
+        let span = || traces::pass("CognigyWebhook", "cx", "orders", Some(1));
+        let log = |level: &str| {
+            let lines = Lines::default();
+            let writer = lines.clone();
+            let layer = fmt::layer().with_ansi(false).with_writer(move || writer.clone());
+            (lines, layer.with_filter(level.parse::<LogLevel>().unwrap().filter().unwrap()))
+        };
+        let loud = "trace,cognigy_operator::traces=trace,[pass]=trace";
+        tracing::subscriber::with_default(tracing_subscriber::registry().with(log(loud).1), || {
+            assert!(span().is_disabled(), "without an exporter there is nothing to pay for");
+        });
+        crate::cognigy::install_crypto_provider();
+        let exporter = Traces::to(&"http://127.0.0.1:1".parse().unwrap()).unwrap();
+        for level in [loud, "off"] {
+            let (lines, layer) = log(level);
+            tracing::subscriber::with_default(
+                tracing_subscriber::registry().with(layer).with(spans(&exporter)),
+                || {
+                    let span = span().entered();
+                    assert!(traces::TraceContext::of(&span).is_some(), "{level}");
+                    tracing::info!("shown");
+                },
+            );
+            let lines = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
+            assert!(lines.contains("shown") == (level == loud) && !lines.contains("orders"), "{level}: {lines}");
+        }
+    }
+
+    #[test]
     fn crates_that_would_show_credentials_stay_quiet_whatever_is_asked_for() {
         for level in ["trace", "trace,hyper=trace,h2=debug", "trace,hyper::proto=trace", "trace,[cognigy_call]=trace"] {
             let lines = written(level);

@@ -12,11 +12,10 @@ use url::Url;
 /// and a span costs the question whether somebody does.
 pub const TARGET: &str = "cognigy_operator::traces";
 
-/// A pass over an object; the root of a trace.
+/// A pass over an object; the root of a trace, since the scheduler's own span is not for traces. For logs that remains its parent.
 pub fn pass(kind: &str, namespace: &str, name: &str, generation: Option<i64>) -> Span {
     tracing::info_span!(
         target: TARGET,
-        parent: None,
         "pass",
         "otel.name" = format!("reconcile {kind}"),
         "otel.status_code" = Empty,
