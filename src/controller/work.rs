@@ -290,8 +290,7 @@ where
     let started = Instant::now();
     let key = ObjectKey::of(&*object);
     let outcome = reconcile(object, context.clone(), place).await;
-    let label = if outcome.is_ok() { "ok" } else { "error" };
-    context.metrics.reconcile(&K::kind(&()), label, started.elapsed());
+    context.metrics.reconcile(&K::kind(&()), outcome.is_ok(), started.elapsed());
     if let Err(error) = &outcome {
         tracing::warn!(kind = %K::kind(&()), object = %key, %error, "a pass failed and is repeated");
     }
