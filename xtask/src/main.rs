@@ -31,7 +31,7 @@ struct Args {
 enum Command {
     /// Write what of the Helm chart is written by machine: the values in its README, its definitions, deploy/install.yaml
     Chart,
-    /// Build kube-apiserver, etcd, kubectl, helm, kubeconform and kube-score once, and say where they are
+    /// Build kube-apiserver, etcd, kubectl, helm, kubeconform, kube-score and promtool once, and say where they are
     ControlPlane,
     /// Write the custom resource definitions to deploy/crds/ and into the chart
     Crds,
