@@ -106,7 +106,7 @@ impl Api {
                 GaugeVec::new(
                     Opts::new(
                         "api_rate_limit_per_minute",
-                        "Requests per minute that the operator allows itself towards a host: the smallest limit of the tenants that share it",
+                        "Requests per minute that the operator allows itself towards a host: the smallest limit of the tenants that share it, lowered for a while after 429 answers",
                     ),
                     &["host"],
                 )?,
@@ -122,7 +122,7 @@ impl Api {
                 GaugeVec::new(
                     Opts::new(
                         "api_success_ratio",
-                        "Share of a tenant's calls that succeeded in the 15 minutes up to the latest one, 0 to 1",
+                        "Share of a tenant's calls that succeeded in the 15 minutes up to the latest one, 0 to 1; appears with the first call",
                     ),
                     &["tenant"],
                 )?,
@@ -130,7 +130,7 @@ impl Api {
             circuit: gauge(
                 r,
                 "api_circuit_state",
-                "Circuit breaker of a tenant: 0 closed, 1 half-open, 2 open",
+                "Circuit breaker of a tenant: 0 closed, 1 half-open, 2 open; appears with the tenant's first connection",
                 &["tenant"],
             )?,
             token_requests: counter(
@@ -165,18 +165,23 @@ pub(super) struct Work {
 impl Work {
     pub(super) fn new(r: &mut Catalogue) -> prometheus::Result<Self> {
         Ok(Self {
-            reconciles: counter(r, "reconciles_total", "Reconcile passes, by kind and outcome", &["kind", "outcome"])?,
+            reconciles: counter(
+                r,
+                "reconciles_total",
+                "Reconcile passes, by kind and outcome: ok, or error where Kubernetes itself failed",
+                &["kind", "outcome"],
+            )?,
             reconcile_duration: histogram(
                 r,
                 "reconcile_duration_seconds",
-                "Duration of a reconcile pass, in seconds",
+                "Duration of a reconcile pass, waiting for Cognigy included, in seconds",
                 PASS_SECONDS,
                 &["kind"],
             )?,
             time_to_ready: histogram(
                 r,
                 "time_to_ready_seconds",
-                "Time from the creation of an object until it was Ready for the first time, in seconds",
+                "Time from the creation of a webhook until it was Ready for the first time, in seconds",
                 READY_SECONDS,
                 &["kind"],
             )?,
@@ -188,14 +193,20 @@ impl Work {
                     "1 if this replica does the work, 0 if it stands by; without leader election always 1",
                 )?,
             )?,
-            runtime_tasks: register(r, IntGauge::new("runtime_tasks", "Tasks of the process that are alive")?)?,
+            runtime_tasks: register(
+                r,
+                IntGauge::new("runtime_tasks", "Tasks of the process that are alive; level over weeks")?,
+            )?,
             events_pending: register(
                 r,
                 IntGauge::new("events_pending", "Events that wait to be written to Kubernetes")?,
             )?,
             objects_remembered: register(
                 r,
-                IntGauge::new("objects_remembered", "Objects of which something is remembered between passes")?,
+                IntGauge::new(
+                    "objects_remembered",
+                    "Objects of which something is remembered between passes: at most as many as there are",
+                )?,
             )?,
         })
     }
@@ -269,7 +280,7 @@ impl State {
             webhook_health: gauge(
                 r,
                 "webhook_health",
-                "Result of the last health check of a webhook's URL: 1 passing, 0 failing",
+                "Result of the last health check of a webhook's URL, below failureThreshold too: 1 passing, 0 failing",
                 &["namespace", "name"],
             )?,
             webhook_health_latency: register(

@@ -29,7 +29,8 @@ struct Args {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Write what of the Helm chart is written by machine: the values in its README, its definitions, deploy/install.yaml
+    /// Write what of the Helm chart is written by machine: the values in its README, its definitions, its
+    /// rules and dashboard, deploy/install.yaml
     Chart,
     /// Build kube-apiserver, etcd, kubectl, helm, kubeconform, kube-score and promtool once, and say where they are
     ControlPlane,
@@ -37,7 +38,7 @@ enum Command {
     Crds,
     /// Show the operator at work on a real control plane, with a simulated Cognigy
     Demo(demo::Args),
-    /// Write the field reference to docs/reference.md, from deploy/crds/
+    /// Write the field reference to docs/reference.md, from deploy/crds/, and the table in docs/metrics.md
     Docs,
     /// Run the property tests with many more cases and printed seeds, for as long as you like
     Fuzz(fuzz::Args),
