@@ -5,7 +5,7 @@ use std::{env, fmt::Write as _, fs, path::Path};
 use cognigy_operator::metrics::{Family, Metrics};
 
 /// Set by `cargo xtask docs`: the table is written instead of compared.
-const WRITE: &str = "COGNIGY_OPERATOR_WRITE_DOCS";
+const WRITE: &str = "WRITE_DOCS";
 /// The table stands between these lines.
 const BEGIN: &str = "<!-- table: written by `cargo xtask docs` from src/metrics/families.rs -->\n";
 const END: &str = "<!-- end of table -->\n";

@@ -30,7 +30,7 @@ meaning). `[]` in a path is one item of a list.
 
 /// The test that compares the table of metrics, and writes it where this variable is set.
 const TABLE_OF_METRICS: [&str; 4] = ["--test", "monitoring", "--", "the_table_of_metrics_is_fresh"];
-const WRITE: (&str, &str) = ("COGNIGY_OPERATOR_WRITE_DOCS", "1");
+const WRITE: (&str, &str) = ("WRITE_DOCS", "1");
 
 /// Writes what changed.
 pub(crate) fn run() -> Result<()> {
