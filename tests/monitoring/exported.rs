@@ -70,10 +70,7 @@ async fn life_cycle(world: &World) -> String {
 /// The samples of a family: the name of each with its labels, and its value.
 fn samples<'a>(text: &'a str, name: &str) -> Vec<(&'a str, &'a str)> {
     let samples = text.lines().filter(|line| !line.starts_with('#')).filter_map(|line| line.rsplit_once(' '));
-    let of_family = |series: &str| {
-        let own = series.split('{').next().unwrap();
-        own == name || (family(own) == name && own != name)
-    };
+    let of_family = |series: &str| series.split('{').next().is_some_and(|own| own == name || family(own) == name);
     samples.filter(|(series, _)| of_family(series)).collect()
 }
 
@@ -117,7 +114,7 @@ fn test_file(text: &str, queries: &[Query]) -> String {
     let quoted = |text: &str| format!("'{}'", text.replace('\'', "''"));
     let rules = quoted(file("rules.yaml").to_str().unwrap());
     let order = "group_eval_order: [cognigy-operator.rules, cognigy-operator.alerts]\nevaluation_interval: 1m";
-    let mut test = format!("rule_files: [{rules}]\n{order}\ntests:\n  - interval: 1m\n    input_series:\n");
+    let mut yaml = format!("rule_files: [{rules}]\n{order}\ntests:\n  - interval: 1m\n    input_series:\n");
     for (series, value) in text.lines().filter(|l| !l.starts_with('#')).filter_map(|line| line.rsplit_once(' ')) {
         let name = series.split('{').next().unwrap();
         let own = labels(series);
@@ -125,9 +122,9 @@ fn test_file(text: &str, queries: &[Query]) -> String {
         let all = own.iter().map(|(k, v)| (k.as_str(), v.as_str())).chain(given.copied());
         let all: Vec<_> = all.map(|(name, value)| format!("{name}=\"{value}\"")).collect();
         let series = quoted(&format!("{name}{{{}}}", all.join(", ")));
-        writeln!(test, "      - series: {series}\n        values: '{value}x10'").unwrap();
+        writeln!(yaml, "      - series: {series}\n        values: '{value}x10'").unwrap();
     }
-    test.push_str("    promql_expr_test:\n");
+    yaml.push_str("    promql_expr_test:\n");
     for Query { promql, shown, .. } in queries {
         let promql = promql.replace('\n', " ");
         let mut asked = vec![(format!("count({promql}) > bool 0"), "{}")];
@@ -139,10 +136,10 @@ fn test_file(text: &str, queries: &[Query]) -> String {
         for (expression, labels) in asked {
             let (expression, labels) = (quoted(&expression), quoted(labels));
             let samples = format!("        exp_samples:\n          - {{labels: {labels}, value: 1}}");
-            writeln!(test, "      - expr: {expression}\n        eval_time: 10m\n{samples}").unwrap();
+            writeln!(yaml, "      - expr: {expression}\n        eval_time: 10m\n{samples}").unwrap();
         }
     }
-    test
+    yaml
 }
 
 async fn answers(text: &str, queries: &[Query]) -> Result<String, String> {
@@ -157,11 +154,15 @@ async fn every_query_of_rules_and_dashboard_has_an_answer_in_what_the_program_ex
     world_without_operator(Options::default(), async |world| {
         let text = life_cycle(world).await;
         let metrics = Metrics::new().unwrap();
-        metrics.families().iter().for_each(|described| as_described(&text, described));
+        for described in metrics.families() {
+            as_described(&text, described);
+        }
 
         let queries = [of_panels(), of_variables(), of_rules()].concat();
         assert!(queries.len() > 50, "{}", queries.len());
-        queries.iter().for_each(|query| asks_for_what_is_there(query, metrics.families()));
+        for query in &queries {
+            asks_for_what_is_there(query, metrics.families());
+        }
         answers(&text, &queries).await.unwrap_or_else(|told| panic!("{told}"));
 
         // The judge is awake: without an answer, and with an answer that lacks what the legend shows.

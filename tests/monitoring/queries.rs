@@ -17,7 +17,7 @@ const PREFIX: &str = "cognigy_operator_";
 pub struct Query {
     /// The panel or the rule.
     pub place: String,
-    /// PromQL, without variables of Grafana.
+    /// As Prometheus is asked, without variables of Grafana.
     pub promql: String,
     /// The labels that the panel's legend shows.
     pub shown: Vec<String>,
