@@ -293,9 +293,8 @@ where
     let key = ObjectKey::of(&*object);
     let span = traces::pass(&K::kind(&()), &key.namespace, &key.name, object.meta().generation);
     let outcome = reconcile(object, context.clone(), place).instrument(span.clone()).await;
-    let label = if outcome.is_ok() { "ok" } else { "error" };
-    span.record("cognigy.outcome", label);
-    context.metrics.reconcile(&K::kind(&()), label, started.elapsed());
+    span.record("cognigy.outcome", if outcome.is_ok() { "ok" } else { "error" });
+    context.metrics.reconcile(&K::kind(&()), outcome.is_ok(), started.elapsed());
     if let Err(error) = &outcome {
         traces::fail(&span, "kubernetes", error);
         tracing::warn!(kind = %K::kind(&()), object = %key, %error, "a pass failed and is repeated");

@@ -155,6 +155,19 @@ async fn the_definitions_are_those_of_the_repository_with_labels_and_annotations
 }
 
 #[tokio::test]
+async fn rules_and_dashboard_arrive_as_they_are_in_the_repository() {
+    let file = |name: &str| Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy/monitoring").join(name);
+    let parsed = |text: &str| serde_saphyr::from_str::<Value>(text).unwrap();
+    let (_, values) = value_sets().into_iter().find(|(name, _)| name == "everything").unwrap();
+    let rendered = objects(&rendered(&values).await);
+    // Helm has templates in `{{ }}`, and so have the alerts' texts.
+    assert_eq!(only(&rendered, "PrometheusRule")["spec"], parsed(&fs::read_to_string(file("rules.yaml")).unwrap()));
+    let dashboard = |map: &&Value| map["data"]["cognigy-operator.json"].as_str().map(str::to_owned);
+    let dashboard = of_kind(&rendered, "ConfigMap").iter().find_map(dashboard).unwrap();
+    assert_eq!(parsed(&dashboard), parsed(&fs::read_to_string(file("dashboard.json")).unwrap()));
+}
+
+#[tokio::test]
 async fn roles_are_in_the_watched_namespaces_only_where_that_is_asked_for() {
     let objects = objects(&rendered(&crate::chart::beside("values/namespaced.yaml")).await);
     let cluster: Vec<_> = objects.iter().filter(|object| object["metadata"]["namespace"].is_null()).collect();
