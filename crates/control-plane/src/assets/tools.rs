@@ -14,21 +14,24 @@ use crate::error::{Error, IoContext, Result};
 /// What such a module is made of.
 const MODULE_FILES: [&str; 2] = ["go.mod", "go.sum"];
 
-/// A tool that judges manifests.
+/// A tool that judges files of the repository.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Tool {
     /// Judges whether workloads are set up well.
     KubeScore,
+    /// Judges workflows of GitHub Actions.
+    Actionlint,
 }
 
 impl Tool {
     /// All of them.
-    pub const ALL: [Self; 1] = [Self::KubeScore];
+    pub const ALL: [Self; 2] = [Self::KubeScore, Self::Actionlint];
 
     /// The binary's name, and that of its module's folder in `tools/`.
     pub fn name(self) -> &'static str {
         match self {
             Self::KubeScore => "kube-score",
+            Self::Actionlint => "actionlint",
         }
     }
 
