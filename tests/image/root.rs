@@ -13,14 +13,14 @@ use tempfile::TempDir;
 
 use crate::libraries::{libraries_of, loader_of};
 
-/// Names a folder with the files of a real image, instead of what these tests put together.
-const REAL: &str = "COGNIGY_OPERATOR_IMAGE_ROOT";
+/// Names a folder with the files of a real image, or a program to take the place of the one that cargo built for these tests.
+const GIVEN: &str = "COGNIGY_OPERATOR_UNDER_TEST";
 /// Where the Dockerfile puts the program.
 pub const PROGRAM: &str = "cognigy-operator";
 /// The system's certificates in the base.
 const CERTIFICATES: &str = "etc/ssl/certs/ca-certificates.crt";
-/// Where a pod finds its service account.
-const SERVICE_ACCOUNT: &str = "var/run/secrets/kubernetes.io/serviceaccount";
+/// Where a pod finds its service account, under `/var/run`.
+const SERVICE_ACCOUNT: &str = "secrets/kubernetes.io/serviceaccount";
 /// The user of the base's tag `nonroot`.
 pub const USER: u32 = 65532;
 
@@ -34,30 +34,40 @@ unshare=$(command -v unshare)
 exec env -i $environment "$unshare" "$@"
 "#;
 
+/// What is to be tested instead of what cargo built.
+pub fn given() -> Option<PathBuf> {
+    env::var_os(GIVEN).map(PathBuf::from)
+}
+
+/// A file or a folder with all that is in it, links as links.
+fn copy(from: &Path, to: &Path) {
+    let mut copy = Command::new("cp");
+    let output = copy.args(["--archive", "--no-preserve=ownership"]).args([from, to]).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
 /// A folder that is the program's whole world.
 pub struct Root(TempDir);
 
 impl Root {
     /// The image's files: those of a real one, or the program with the libraries that it names and an empty list of certificates.
     pub fn new() -> Self {
-        // Beside cargo's programs: where these may be executed, and may be linked to instead of copied.
+        // Beside cargo's programs: where programs may be executed.
         let root = Self(tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap());
         fs::set_permissions(root.folder(), fs::Permissions::from_mode(0o755)).unwrap();
-        match env::var_os(REAL) {
-            Some(real) => {
-                let mut copy = Command::new("cp");
-                copy.args(["--archive", "--no-preserve=ownership"]).arg(Path::new(&real).join(".")).arg(root.folder());
-                assert!(copy.status().unwrap().success(), "{REAL} names no folder: {}", real.display());
+        match given() {
+            Some(image) if image.is_dir() => {
+                copy(&image.join("."), root.folder());
                 assert!(root.folder().join(CERTIFICATES).is_file(), "the base has no certificates");
             }
-            None => root.assemble(),
+            Some(program) => root.assemble(&program),
+            None => root.assemble(Path::new(env!("CARGO_BIN_EXE_cognigy-operator"))),
         }
         root
     }
 
-    fn assemble(&self) {
-        let program = Path::new(env!("CARGO_BIN_EXE_cognigy-operator"));
-        fs::hard_link(program, self.program()).unwrap();
+    fn assemble(&self, program: &Path) {
+        copy(program, &self.program());
         for library in libraries_of(program).into_iter().chain([loader_of(program)]) {
             self.write(library.strip_prefix("/").unwrap(), &fs::read(&library).unwrap(), 0o755);
         }
@@ -86,8 +96,10 @@ impl Root {
 
     /// What the kubelet mounts for a service account.
     pub fn service_account(&self, namespace: &str, token: &str, ca: &str) {
+        // In Debian a link to /run, which from here would be this machine's own.
+        let run = if self.folder().join("var/run").is_symlink() { "run" } else { "var/run" };
         for (file, text) in [("namespace", namespace), ("token", token), ("ca.crt", ca)] {
-            self.write(&Path::new(SERVICE_ACCOUNT).join(file), text.as_bytes(), 0o644);
+            self.write(&Path::new(run).join(SERVICE_ACCOUNT).join(file), text.as_bytes(), 0o644);
         }
     }
 

@@ -8,6 +8,7 @@ mod demo;
 mod deny;
 mod docs;
 mod fuzz;
+mod image;
 mod program;
 mod soak;
 mod test;
@@ -29,6 +30,8 @@ struct Args {
 
 #[derive(Subcommand)]
 enum Command {
+    /// Look the dependencies up in the database of known vulnerabilities (RustSec), which needs the network
+    Advisories,
     /// Write what of the Helm chart is written by machine: the values in its README, its definitions, deploy/install.yaml
     Chart,
     /// Build kube-apiserver, etcd, kubectl, helm, kubeconform and kube-score once, and say where they are
@@ -41,6 +44,8 @@ enum Command {
     Docs,
     /// Run the property tests with many more cases and printed seeds, for as long as you like
     Fuzz(fuzz::Args),
+    /// Test the release build as it goes into the image, or the files of an image
+    Image(image::Args),
     /// Run the operator for a long time under steady faults; the exit code is 0 only if it stayed level and lost nothing
     Soak(soak::Args),
     /// Run every check of the project in order, up to the first that fails
@@ -49,12 +54,14 @@ enum Command {
 
 fn main() -> ExitCode {
     let result = match Args::parse().command {
+        Command::Advisories => deny::advisories(),
         Command::Chart => chart::run(),
         Command::ControlPlane => control_plane::run(),
         Command::Crds => crds::run(),
         Command::Demo(args) => demo::run(&args),
         Command::Docs => docs::run(),
         Command::Fuzz(args) => fuzz::run(&args),
+        Command::Image(args) => image::run(&args),
         Command::Soak(args) => soak::run(&args),
         Command::Test(args) => test::run(&args),
     };
