@@ -15,7 +15,7 @@ pub(crate) fn check() -> Result<()> {
     deny(&["bans", "licenses", "sources"])
 }
 
-/// Looks the dependencies up in the database of RustSec. No check of the test: it needs the network, and its answer changes without
+/// Looks the dependencies up in the advisory database. No check of the test: it needs the network, and its answer changes without
 /// a change here.
 pub(crate) fn advisories() -> Result<()> {
     deny(&["advisories"])

@@ -30,11 +30,11 @@ struct Args {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Look the dependencies up in the database of known vulnerabilities (RustSec), which needs the network
+    /// Look the dependencies up in the database of known vulnerabilities, which needs the network
     Advisories,
     /// Write what of the Helm chart is written by machine: the values in its README, its definitions, deploy/install.yaml
     Chart,
-    /// Build kube-apiserver, etcd, kubectl, helm, kubeconform and kube-score once, and say where they are
+    /// Build kube-apiserver, etcd, kubectl, helm, kubeconform, kube-score and actionlint once, and say where they are
     ControlPlane,
     /// Write the custom resource definitions to deploy/crds/ and into the chart
     Crds,
