@@ -6,7 +6,7 @@ use std::{
     process::Command,
 };
 
-use crate::root::{Root, given};
+use crate::root::{given, program};
 
 /// What `gcr.io/distroless/cc-debian13` has for a program: Debian's libc6 and libgcc-s1.
 const OF_THE_BASE: [&str; 5] =
@@ -27,8 +27,8 @@ fn all_between<'a>(text: &'a str, before: &str, after: char) -> Vec<&'a str> {
 }
 
 /// The libraries that it names, as `libc.so.6`.
-fn needed(program: &Path) -> Vec<String> {
-    let dynamic = readelf("--dynamic", program);
+fn needed(file: &Path) -> Vec<String> {
+    let dynamic = readelf("--dynamic", file);
     all_between(&dynamic, "Shared library: [", ']').into_iter().map(str::to_owned).collect()
 }
 
@@ -49,20 +49,18 @@ pub fn libraries_of(program: &Path) -> Vec<PathBuf> {
 
 #[test]
 fn every_library_that_the_program_names_is_one_of_the_base() {
-    let root = Root::new();
-    let needed = needed(&root.program());
+    let needed = needed(&program());
     assert!(needed.contains(&"libc.so.6".to_owned()), "{needed:?}");
     for library in needed {
         assert!(OF_THE_BASE.contains(&library.as_str()), "the base has no {library}");
     }
-    let loader = loader_of(&root.program());
+    let loader = loader_of(&program());
     assert!(OF_THE_BASE.contains(&loader.file_name().unwrap().to_str().unwrap()), "{}", loader.display());
 }
 
 #[test]
 fn the_program_asks_for_no_newer_c_library_than_that_of_the_base() {
-    let root = Root::new();
-    let needs = readelf("--version-info", &root.program());
+    let needs = readelf("--version-info", &program());
     let versions = all_between(&needs, "Name: GLIBC_", ' ').into_iter().filter_map(|version| {
         let (major, minor) = version.split_once('.')?;
         Some((major.parse::<u32>().ok()?, minor.split('.').next()?.parse::<u32>().ok()?))
@@ -73,8 +71,7 @@ fn the_program_asks_for_no_newer_c_library_than_that_of_the_base() {
 
 #[test]
 fn the_program_is_hardened_as_rust_does_it() {
-    let root = Root::new();
-    let (headers, dynamic) = (readelf("--program-headers", &root.program()), readelf("--dynamic", &root.program()));
+    let (headers, dynamic) = (readelf("--program-headers", &program()), readelf("--dynamic", &program()));
     let stack = headers.lines().find(|line| line.contains("GNU_STACK")).unwrap();
     assert!(!stack.contains("RWE"), "the stack can be executed: {stack}");
     assert!(headers.contains("GNU_RELRO") && dynamic.contains("NOW"), "its table of functions can be written");
@@ -86,7 +83,7 @@ fn the_program_names_no_folder_of_the_machine_that_built_the_image() {
     if given().is_none() {
         return; // What cargo builds for these tests names folders, so that a panic leads to its line.
     }
-    let bytes = fs::read(Root::new().program()).unwrap();
+    let bytes = fs::read(program()).unwrap();
     for folder in ["/.cargo/registry", "/usr/local/cargo", "/build/", env!("CARGO_MANIFEST_DIR")] {
         assert!(!bytes.windows(folder.len()).any(|window| window == folder.as_bytes()), "{folder}");
     }

@@ -14,8 +14,8 @@ use crate::{
 };
 
 /// What it writes to standard output in an empty environment; it succeeds and complains about nothing.
-fn told(arguments: &[&str]) -> String {
-    let output = Root::new().command(&[], arguments).output().unwrap();
+fn told(root: &Root, arguments: &[&str]) -> String {
+    let output = root.command(&[], arguments).output().unwrap();
     let complaints = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(output.status.success() && complaints.is_empty(), "{arguments:?}: {}\n{complaints}", output.status);
     String::from_utf8(output.stdout).unwrap()
@@ -23,9 +23,10 @@ fn told(arguments: &[&str]) -> String {
 
 #[test]
 fn help_version_and_definitions_need_nothing_but_the_image() {
-    assert!(told(&["--help"]).contains("Usage: cognigy-operator <COMMAND>"));
-    assert_eq!(told(&["--version"]).trim(), concat!("cognigy-operator ", env!("CARGO_PKG_VERSION")));
-    assert_eq!(told(&["crds"]), api::crds_yaml().unwrap());
+    let root = Root::new();
+    assert!(told(&root, &["--help"]).contains("Usage: cognigy-operator <COMMAND>"));
+    assert_eq!(told(&root, &["--version"]).trim(), concat!("cognigy-operator ", env!("CARGO_PKG_VERSION")));
+    assert_eq!(told(&root, &["crds"]), api::crds_yaml().unwrap());
 }
 
 /// What the kernel says of a process.

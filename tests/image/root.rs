@@ -39,6 +39,15 @@ pub fn given() -> Option<PathBuf> {
     env::var_os(GIVEN).map(PathBuf::from)
 }
 
+/// The program that is tested.
+pub fn program() -> PathBuf {
+    match given() {
+        Some(image) if image.is_dir() => image.join(PROGRAM),
+        Some(program) => program,
+        None => env!("CARGO_BIN_EXE_cognigy-operator").into(),
+    }
+}
+
 /// A file or a folder with all that is in it, links as links.
 fn copy(from: &Path, to: &Path) {
     let mut copy = Command::new("cp");
@@ -55,19 +64,18 @@ impl Root {
         // Beside cargo's programs: where programs may be executed.
         let root = Self(tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap());
         fs::set_permissions(root.folder(), fs::Permissions::from_mode(0o755)).unwrap();
-        match given() {
-            Some(image) if image.is_dir() => {
+        match given().filter(|given| given.is_dir()) {
+            Some(image) => {
                 copy(&image.join("."), root.folder());
                 assert!(root.folder().join(CERTIFICATES).is_file(), "the base has no certificates");
             }
-            Some(program) => root.assemble(&program),
-            None => root.assemble(Path::new(env!("CARGO_BIN_EXE_cognigy-operator"))),
+            None => root.assemble(&program()),
         }
         root
     }
 
     fn assemble(&self, program: &Path) {
-        copy(program, &self.program());
+        copy(program, &self.folder().join(PROGRAM));
         for library in libraries_of(program).into_iter().chain([loader_of(program)]) {
             self.write(library.strip_prefix("/").unwrap(), &fs::read(&library).unwrap(), 0o755);
         }
@@ -76,10 +84,6 @@ impl Root {
 
     pub fn folder(&self) -> &Path {
         self.0.path()
-    }
-
-    pub fn program(&self) -> PathBuf {
-        self.folder().join(PROGRAM)
     }
 
     fn write(&self, path: &Path, bytes: &[u8], mode: u32) {
