@@ -1,5 +1,6 @@
 //! The project's own commands: `cargo xtask …`.
 
+mod argocd;
 mod cargo;
 mod chart;
 mod control_plane;
@@ -32,6 +33,8 @@ struct Args {
 enum Command {
     /// Look the dependencies up in the database of known vulnerabilities, which needs the network
     Advisories,
+    /// Write deploy/argocd/argocd-cm.yaml, from the scripts beside it
+    Argocd,
     /// Write what of the Helm chart is written by machine: the values in its README, its definitions, deploy/install.yaml
     Chart,
     /// Build kube-apiserver, etcd, kubectl, helm, kubeconform, kube-score and actionlint once, and say where they are
@@ -55,6 +58,7 @@ enum Command {
 fn main() -> ExitCode {
     let result = match Args::parse().command {
         Command::Advisories => deny::advisories(),
+        Command::Argocd => argocd::run(),
         Command::Chart => chart::run(),
         Command::ControlPlane => control_plane::run(),
         Command::Crds => crds::run(),
