@@ -35,7 +35,7 @@ exec env -i $environment "$unshare" "$@"
 "#;
 
 /// What is to be tested instead of what cargo built.
-pub fn given() -> Option<PathBuf> {
+fn given() -> Option<PathBuf> {
     env::var_os(GIVEN).map(PathBuf::from)
 }
 

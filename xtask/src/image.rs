@@ -33,7 +33,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         Some(files) => return Err(format!("{} is not a folder", files.display()).into()),
         None => release()?,
     };
-    let mut tests = cargo(["test", "--locked", "--package", OPERATOR, "--test", "image"]);
+    let mut tests = cargo(["test", "--locked", "--package", OPERATOR, "--test", "image", "--", "--include-ignored"]);
     tests.env("KUBEBUILDER_ASSETS", control_plane::locate()?.folder());
     tests.env(UNDER_TEST, under_test);
     run_command(tests)
