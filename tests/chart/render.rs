@@ -48,7 +48,7 @@ async fn the_operator_understands_the_arguments_of_every_set() {
     let networks: Vec<_> = everything.allow_private_callbacks.iter().map(ToString::to_string).collect();
     assert_eq!(networks, ["10.0.0.0/8", "fd00::/8"]);
     assert!(everything.allow_insecure_http);
-    assert_eq!(everything.otlp_endpoint.unwrap().as_str(), "http://otel-collector.observability:4317/");
+    assert_eq!(everything.otlp_endpoint.unwrap().as_str(), "http://otel-collector.observability:4318/");
     assert_eq!(everything.http_listen.to_string(), "[::]:8080");
     assert_eq!(everything.shutdown_grace_seconds, 55, "five seconds are left to tell the end");
     run("bare").await;
@@ -57,6 +57,26 @@ async fn the_operator_understands_the_arguments_of_every_set() {
     assert!(arguments(&available).contains(&"--leader-election-namespace=cognigy-system".to_owned()));
     // As long as the operator has no leader election it says so, and nothing else is wrong.
     assert!(parsed(&available).unwrap_err().contains("this version has no leader election"));
+}
+
+#[tokio::test]
+async fn the_network_policy_opens_the_port_of_the_collector_of_traces() {
+    let egress = async |arguments: &[&str]| {
+        let objects =
+            objects(&template(&[&["--set", "networkPolicy.enabled=true"], arguments].concat()).await.unwrap());
+        only(&objects, "NetworkPolicy")["spec"]["egress"].as_array().unwrap().clone()
+    };
+    let without = egress(&[]).await;
+    for (endpoint, port) in [
+        ("http://otel-collector.observability:4318", 4318),
+        ("https://user:pass@otel.example.com:8443/otlp", 8443),
+        ("https://otel.example.com/v1/traces", 443),
+        ("http://[fd00::1]", 80),
+    ] {
+        let with = egress(&["--set", "otlp.enabled=true", "--set-string", &format!("otlp.endpoint={endpoint}")]).await;
+        let added = json!({"ports": [{"protocol": "TCP", "port": port}]});
+        assert_eq!(with, [without.clone(), vec![added]].concat(), "{endpoint}");
+    }
 }
 
 #[tokio::test]
@@ -132,6 +152,19 @@ async fn the_definitions_are_those_of_the_repository_with_labels_and_annotations
         }
         assert_eq!(rendered, definitions());
     }
+}
+
+#[tokio::test]
+async fn rules_and_dashboard_arrive_as_they_are_in_the_repository() {
+    let file = |name: &str| Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy/monitoring").join(name);
+    let parsed = |text: &str| serde_saphyr::from_str::<Value>(text).unwrap();
+    let (_, values) = value_sets().into_iter().find(|(name, _)| name == "everything").unwrap();
+    let rendered = objects(&rendered(&values).await);
+    // Helm has templates in `{{ }}`, and so have the alerts' texts.
+    assert_eq!(only(&rendered, "PrometheusRule")["spec"], parsed(&fs::read_to_string(file("rules.yaml")).unwrap()));
+    let dashboard = |map: &&Value| map["data"]["cognigy-operator.json"].as_str().map(str::to_owned);
+    let dashboard = of_kind(&rendered, "ConfigMap").iter().find_map(dashboard).unwrap();
+    assert_eq!(parsed(&dashboard), parsed(&fs::read_to_string(file("dashboard.json")).unwrap()));
 }
 
 #[tokio::test]
