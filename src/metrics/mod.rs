@@ -8,7 +8,10 @@ mod families;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -32,6 +35,7 @@ pub struct Metrics {
     work: Work,
     outbox: Outbox,
     state: State,
+    stands_by: Arc<AtomicBool>,
     objects: Arc<Mutex<BTreeMap<Key, Shown>>>,
 }
 
@@ -63,14 +67,20 @@ impl Metrics {
             work: Work::new(&registry)?,
             outbox: Outbox::new(&registry)?,
             state: State::new(&registry)?,
+            stands_by: Arc::default(),
             objects: Arc::default(),
             registry,
         })
     }
 
-    /// The Prometheus text form (version 0.0.4) of everything.
+    /// The Prometheus text form (version 0.0.4) of everything. Of a standby only what tells of its process: it sees the same objects
+    /// as the leader, and whoever adds up all replicas would count them twice.
     pub fn render(&self) -> prometheus::Result<String> {
-        TextEncoder::new().encode_to_string(&self.registry.gather())
+        let mut families = self.registry.gather();
+        if self.stands_by.load(Ordering::Relaxed) {
+            families.retain(|family| families::OF_THE_PROCESS.iter().any(|name| family.name().ends_with(name)));
+        }
+        TextEncoder::new().encode_to_string(&families)
     }
 
     /// The rate that holds for `host` (with its port) now; `None` when no tenant uses it any more.
@@ -213,6 +223,7 @@ impl Metrics {
     /// Whether this replica does the work.
     pub fn leader(&self, leads: bool) {
         self.work.leader.set(leads.into());
+        self.stands_by.store(!leads, Ordering::Relaxed);
     }
 
     /// The object is gone: so are its state metrics.
@@ -382,6 +393,31 @@ mod tests {
                 other => panic!("{name} is a {other}"),
             }
         }
+    }
+
+    #[test]
+    fn a_standby_tells_of_its_process_only() {
+        let metrics = all_used();
+        metrics.leader(false);
+        let text = metrics.render().unwrap();
+        let names: BTreeSet<_> = text
+            .lines()
+            .filter(|line| !line.starts_with('#'))
+            .filter_map(|line| line.split(['{', ' ']).next())
+            .collect();
+        let process = ["build_info", "events_pending", "leader", "objects_remembered", "runtime_tasks"];
+        assert_eq!(
+            names,
+            process
+                .iter()
+                .map(|name| format!("{PREFIX}_{name}"))
+                .collect::<Vec<_>>()
+                .iter()
+                .map(String::as_str)
+                .collect()
+        );
+        metrics.leader(true);
+        assert!(metrics.render().unwrap().contains("resource_condition{"));
     }
 
     #[test]
