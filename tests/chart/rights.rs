@@ -30,7 +30,7 @@ type Right = (String, String, String);
 impl World {
     /// Installs the chart as `hooks` in a namespace of its own, and starts the operator as its Deployment says.
     async fn install(&self, values: &[&str]) -> Installed {
-        let (namespace, http) = (self.another_namespace(&[]).await, free_address().await);
+        let (namespace, http) = (self.another_namespace(&[]).await, free_address());
         let (listen, chart) = (format!("extraArgs={{--http-listen={http}}}"), folder());
         let release = ["install", "hooks", chart.to_str().unwrap(), "--namespace", &namespace];
         let fixed = ["--set", "crds.enabled=false", "--set", "allowPrivateCallbacks={127.0.0.0/8}", "--set", &listen];

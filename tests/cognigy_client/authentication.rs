@@ -14,7 +14,7 @@ async fn both_client_authentications_connect() {
         (simulator::ClientAuthentication::Basic, ClientAuthentication::Basic),
         (simulator::ClientAuthentication::RequestBody, ClientAuthentication::RequestBody),
     ] {
-        let fixture = Fixture::with(|options| options.client_authentication = offered).await;
+        let fixture = Fixture::with(|options| options.client_authentication = offered);
         let session = fixture.session_with(|config| config.auth = fixture.oauth2(used));
         session.probe().await.unwrap();
         assert_eq!(fixture.tokens(), [TokenOutcome::Fetched]);
@@ -23,7 +23,7 @@ async fn both_client_authentications_connect() {
 
 #[tokio::test]
 async fn an_api_key_and_a_bearer_token_need_no_token_request() {
-    let fixture = Fixture::with(|options| options.api_key_header = "X-Cognigy-Key".into()).await;
+    let fixture = Fixture::with(|options| options.api_key_header = "X-Cognigy-Key".into());
     let credentials = fixture.sim.credentials();
     let key = Auth::ApiKey { header: HeaderName::from_static("x-cognigy-key"), key: credentials.api_key.into() };
     for auth in [key, Auth::Bearer(credentials.bearer_token.into())] {
@@ -34,7 +34,7 @@ async fn an_api_key_and_a_bearer_token_need_no_token_request() {
 
 #[tokio::test]
 async fn fifty_calls_at_once_share_one_token_request() {
-    let fixture = Fixture::new().await;
+    let fixture = Fixture::new();
     let session = fixture.session();
     let calls = join_all((0..50).map(|_| session.probe())).await;
     assert!(calls.into_iter().all(|call| call.is_ok()));
@@ -43,7 +43,7 @@ async fn fifty_calls_at_once_share_one_token_request() {
 
 #[tokio::test]
 async fn fifty_calls_with_an_expired_token_share_one_refresh_and_are_each_repeated_once() {
-    let fixture = Fixture::new().await;
+    let fixture = Fixture::new();
     let session = fixture.session();
     session.probe().await.unwrap();
     fixture.sim.expire_tokens();
@@ -56,7 +56,7 @@ async fn fifty_calls_with_an_expired_token_share_one_refresh_and_are_each_repeat
 
 #[tokio::test]
 async fn a_second_401_is_a_credentials_error_after_exactly_one_refresh() {
-    let fixture = Fixture::new().await;
+    let fixture = Fixture::new();
     fixture.sim.fault(Fault::on(simulator::Route::ListIntegrations).status(401));
     let error = fixture.session().probe().await.unwrap_err();
     assert_eq!(error.kind, ErrorKind::Unauthorized);
@@ -68,7 +68,7 @@ async fn a_second_401_is_a_credentials_error_after_exactly_one_refresh() {
 
 #[tokio::test]
 async fn a_refused_api_key_is_not_tried_twice() {
-    let fixture = Fixture::new().await;
+    let fixture = Fixture::new();
     let session = fixture.session_with(|config| config.auth = Auth::Bearer("wrong-token".into()));
     assert_eq!(session.probe().await.unwrap_err().kind, ErrorKind::Unauthorized);
     assert_eq!(fixture.sim.count(simulator::Route::ListIntegrations), 1);
@@ -76,7 +76,7 @@ async fn a_refused_api_key_is_not_tried_twice() {
 
 #[tokio::test]
 async fn refused_client_credentials_are_told_once_to_all_who_wait() {
-    let fixture = Fixture::new().await;
+    let fixture = Fixture::new();
     let mut credentials = fixture.sim.credentials();
     let session = fixture.session();
     credentials.client_secret = "rotated".into();
@@ -91,7 +91,7 @@ async fn refused_client_credentials_are_told_once_to_all_who_wait() {
 
 #[tokio::test]
 async fn refused_credentials_are_not_sent_again_however_many_calls_come() {
-    let fixture = Fixture::new().await;
+    let fixture = Fixture::new();
     let credentials = fixture.sim.credentials();
     let session = fixture.session();
     fixture.sim.set_credentials(simulator::Credentials { client_secret: "rotated".into(), ..credentials.clone() });
@@ -107,7 +107,7 @@ async fn refused_credentials_are_not_sent_again_however_many_calls_come() {
 
 #[tokio::test]
 async fn two_hundred_calls_whose_tokens_are_refused_cost_two_token_requests() {
-    let fixture = Fixture::new().await;
+    let fixture = Fixture::new();
     fixture.sim.fault(Fault::on(simulator::Route::ListIntegrations).status(401));
     let session = fixture.session();
     let calls = join_all((0..100).map(|_| session.probe())).await;
@@ -120,7 +120,7 @@ async fn two_hundred_calls_whose_tokens_are_refused_cost_two_token_requests() {
 
 #[tokio::test]
 async fn two_hundred_calls_that_lack_a_scope_cost_one_token() {
-    let fixture = Fixture::new().await;
+    let fixture = Fixture::new();
     let session = fixture.session();
     fixture.sim.set_granted_scopes(["webhook:manage"]);
     for _ in 0..200 {
@@ -132,7 +132,7 @@ async fn two_hundred_calls_that_lack_a_scope_cost_one_token() {
 
 #[tokio::test]
 async fn a_wrong_token_url_is_said_to_be_the_token_url() {
-    let fixture = Fixture::new().await;
+    let fixture = Fixture::new();
     let session = fixture.session_with(|config| {
         if let Auth::OAuth2 { token_url, .. } = &mut config.auth {
             token_url.set_path("/nowhere");
@@ -148,8 +148,7 @@ async fn refused_scopes_are_named() {
     let fixture = Fixture::with(|options| {
         options.granted_scopes = vec!["integrations:read".into()];
         options.refuse_excess_scopes = true;
-    })
-    .await;
+    });
     let error = fixture.session().probe().await.unwrap_err();
     assert!(matches!(error.kind, ErrorKind::Forbidden { .. }), "{error}");
     assert!(error.to_string().contains("webhook:manage"), "{error}");
@@ -157,7 +156,7 @@ async fn refused_scopes_are_named() {
 
 #[tokio::test]
 async fn a_token_without_expires_in_is_kept() {
-    let fixture = Fixture::with(|options| options.expires_in = false).await;
+    let fixture = Fixture::with(|options| options.expires_in = false);
     let session = fixture.session();
     session.probe().await.unwrap();
     session.probe().await.unwrap();
@@ -166,7 +165,7 @@ async fn a_token_without_expires_in_is_kept() {
 
 #[tokio::test]
 async fn a_token_endpoint_in_trouble_is_told_as_trouble_and_counts_for_the_circuit() {
-    let fixture = Fixture::new().await;
+    let fixture = Fixture::new();
     fixture.sim.fault(Fault::on(simulator::Route::Token).status(503));
     let session = fixture.session_with(|config| config.breaker.failure_threshold = 2);
     for _ in 0..2 {
@@ -180,7 +179,7 @@ async fn a_token_endpoint_in_trouble_is_told_as_trouble_and_counts_for_the_circu
 
 #[tokio::test]
 async fn a_malformed_token_answer_is_trouble_and_never_quoted() {
-    let fixture = Fixture::new().await;
+    let fixture = Fixture::new();
     fixture.sim.fault(Fault::on(simulator::Route::Token).malformed_json());
     let error = fixture.session().probe().await.unwrap_err();
     assert_eq!(error.kind, ErrorKind::Malformed);

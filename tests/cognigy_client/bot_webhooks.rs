@@ -21,18 +21,17 @@ fn policy(max_attempts: u32) -> WindowPolicy {
 }
 
 /// A bot with one webhook more than a page holds.
-async fn fixture() -> (Fixture, BotId) {
+fn fixture() -> (Fixture, BotId) {
     let fixture = Fixture::with(|options| {
         options.bot_webhooks =
             (0..=100).map(|n| BotWebhook::new("bot-1", &format!("hook-{n}"), "https://api.example.com/hook")).collect();
-    })
-    .await;
+    });
     (fixture, BotId::new("bot-1").unwrap())
 }
 
 #[tokio::test]
 async fn all_webhooks_of_a_bot_are_listed_page_by_page() {
-    let (fixture, bot) = fixture().await;
+    let (fixture, bot) = fixture();
     let listed = fixture.session().list_bot_webhooks(&bot).await.unwrap().value;
     let names: BTreeSet<_> = listed.into_iter().filter_map(|one| one.name).collect();
     assert_eq!(names, (0..=100).map(|n| format!("hook-{n}")).collect());
@@ -41,7 +40,7 @@ async fn all_webhooks_of_a_bot_are_listed_page_by_page() {
 
 #[tokio::test]
 async fn a_policy_is_written_under_its_idempotency_key() {
-    let (fixture, bot) = fixture().await;
+    let (fixture, bot) = fixture();
     let session = fixture.session();
     let id = session.list_bot_webhooks(&bot).await.unwrap().value.remove(0).id;
     let key = IdempotencyKey::new("wh-1.generation-3").unwrap();
@@ -60,7 +59,7 @@ async fn a_policy_is_written_under_its_idempotency_key() {
 
 #[tokio::test]
 async fn a_lock_and_a_key_used_for_another_policy_are_conflicts() {
-    let (fixture, bot) = fixture().await;
+    let (fixture, bot) = fixture();
     let session = fixture.session();
     let id = session.list_bot_webhooks(&bot).await.unwrap().value.remove(0).id;
     let key = IdempotencyKey::new("key").unwrap();

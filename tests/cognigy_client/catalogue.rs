@@ -26,7 +26,7 @@ fn bot() -> BotId {
 }
 
 /// A bot with `count` webhooks that all have a policy; their ids.
-async fn with_bot(count: usize, change: impl FnOnce(&mut Options)) -> (Fixture, Vec<WebhookId>) {
+fn with_bot(count: usize, change: impl FnOnce(&mut Options)) -> (Fixture, Vec<WebhookId>) {
     let fixture = Fixture::with(|options| {
         options.bot_webhooks = (0..count)
             .map(|n| BotWebhook {
@@ -35,8 +35,7 @@ async fn with_bot(count: usize, change: impl FnOnce(&mut Options)) -> (Fixture, 
             })
             .collect();
         change(options);
-    })
-    .await;
+    });
     let ids = fixture.sim.bot_webhooks().into_iter().map(|one| WebhookId::new(one.id).unwrap()).collect();
     (fixture, ids)
 }
@@ -56,7 +55,7 @@ async fn write(session: &Session, id: &WebhookId, policy: &WindowPolicy, key: &s
 #[tokio::test]
 async fn a_thousand_bot_webhooks_that_are_compared_at_once_or_in_turn_cost_ten_calls() {
     for style in [CursorStyle::Pagination, CursorStyle::TopLevel, CursorStyle::Next] {
-        let (fixture, ids) = with_bot(MANY, |options| options.cursor_style = style).await;
+        let (fixture, ids) = with_bot(MANY, |options| options.cursor_style = style);
         let session = fixture.session();
         let at_once = join_all(ids.iter().map(|id| held(&session, id, OLD))).await;
         assert!(at_once.iter().all(|held| *held == Held::Policy(policy(3))), "{style:?}");
@@ -69,7 +68,7 @@ async fn a_thousand_bot_webhooks_that_are_compared_at_once_or_in_turn_cost_ten_c
 
 #[tokio::test]
 async fn a_listing_that_is_too_old_is_fetched_again_and_so_is_one_that_may_lack_what_is_new() {
-    let (fixture, ids) = with_bot(1, |_| {}).await;
+    let (fixture, ids) = with_bot(1, |_| {});
     let session = fixture.session();
     held(&session, &ids[0], OLD).await;
     held(&session, &ids[0], Freshness::NOW).await;
@@ -86,7 +85,7 @@ async fn a_listing_that_is_too_old_is_fetched_again_and_so_is_one_that_may_lack_
 
 #[tokio::test]
 async fn what_was_written_counts_for_more_than_the_listing_before_it_and_for_less_than_the_one_after() {
-    let (fixture, ids) = with_bot(1, |_| {}).await;
+    let (fixture, ids) = with_bot(1, |_| {});
     let session = fixture.session();
     assert_eq!(held(&session, &ids[0], OLD).await, Held::Policy(policy(3)));
     assert!(write(&session, &ids[0], &policy(5), "one").await);
@@ -98,7 +97,7 @@ async fn what_was_written_counts_for_more_than_the_listing_before_it_and_for_les
 
 #[tokio::test]
 async fn a_write_whose_answer_is_lost_leaves_a_doubt_that_the_next_listing_ends() {
-    let (fixture, ids) = with_bot(1, |_| {}).await;
+    let (fixture, ids) = with_bot(1, |_| {});
     let session = fixture.session();
     held(&session, &ids[0], OLD).await;
     fixture.sim.fault(Fault::on(Route::PatchBotWebhook).times(1).lose_after());
@@ -110,7 +109,7 @@ async fn a_write_whose_answer_is_lost_leaves_a_doubt_that_the_next_listing_ends(
 
 #[tokio::test]
 async fn a_key_that_was_seen_before_writes_nothing_and_that_is_noticed() {
-    let (fixture, ids) = with_bot(1, |_| {}).await;
+    let (fixture, ids) = with_bot(1, |_| {});
     let session = fixture.session();
     assert!(write(&session, &ids[0], &policy(5), "one").await);
     fixture.sim.change_behind(ids[0].as_str(), json!({"retryPolicy": {"maxAttempts": 7}}));
@@ -121,7 +120,7 @@ async fn a_key_that_was_seen_before_writes_nothing_and_that_is_noticed() {
 
 #[tokio::test]
 async fn several_of_one_name_are_all_named_and_a_bot_that_is_not_there_has_none() {
-    let (fixture, ids) = with_bot(2, |options| options.bot_webhooks[1].name = "hook-0".into()).await;
+    let (fixture, ids) = with_bot(2, |options| options.bot_webhooks[1].name = "hook-0".into());
     let session = fixture.session();
     let name = BotWebhookRef::Name("hook-0".into());
     assert_eq!(session.find_bot_webhook(&bot(), &name, OLD).await.unwrap(), Listed::Several(ids));
@@ -133,7 +132,7 @@ async fn several_of_one_name_are_all_named_and_a_bot_that_is_not_there_has_none(
 
 #[tokio::test]
 async fn a_listing_without_end_is_a_fault_of_the_server_for_all_who_wait_for_it() {
-    let (fixture, ids) = with_bot(200, |options| options.repeat_cursor = true).await;
+    let (fixture, ids) = with_bot(200, |options| options.repeat_cursor = true);
     let session = fixture.session();
     let wanted: Vec<_> = ids.into_iter().map(BotWebhookRef::Id).collect();
     let bot = bot();
@@ -146,8 +145,7 @@ async fn a_listing_without_end_is_a_fault_of_the_server_for_all_who_wait_for_it(
 
 #[tokio::test]
 async fn whether_policies_are_shown_at_all_is_found_out_with_one_write() {
-    let (fixture, ids) =
-        with_bot(3, |options| options.bot_webhooks.iter_mut().for_each(|w| w.retry_policy = None)).await;
+    let (fixture, ids) = with_bot(3, |options| options.bot_webhooks.iter_mut().for_each(|w| w.retry_policy = None));
     let session = fixture.session();
     assert_eq!(held(&session, &ids[0], OLD).await, Held::NeverShown);
     assert!(session.try_whether_policies_are_shown(&bot()));
@@ -160,8 +158,8 @@ async fn whether_policies_are_shown_at_all_is_found_out_with_one_write() {
 }
 
 /// `count` integrations and the tag of each.
-async fn with_integrations(count: usize, change: impl FnOnce(&mut Options)) -> (Fixture, Vec<(WebhookId, ETag)>) {
-    let fixture = Fixture::with(change).await;
+fn with_integrations(count: usize, change: impl FnOnce(&mut Options)) -> (Fixture, Vec<(WebhookId, ETag)>) {
+    let fixture = Fixture::with(change);
     let known = (0..count).map(|n| {
         let id = fixture.sim.add_integration(json!({"name": format!("hook-{n}"), "enabled": true}));
         let tag = ETag::from_header(&fixture.sim.etag(&id).unwrap()).unwrap();
@@ -186,7 +184,7 @@ async fn quiet(fixture: &Fixture, session: &Session, known: &[(WebhookId, ETag)]
 
 #[tokio::test]
 async fn a_thousand_quiet_integrations_cost_ten_calls_where_the_listing_tells_their_versions() {
-    let (fixture, known) = with_integrations(MANY, |options| options.integrations_carry_version = true).await;
+    let (fixture, known) = with_integrations(MANY, |options| options.integrations_carry_version = true);
     assert_eq!(quiet(&fixture, &fixture.session(), &known).await, (10, 0));
 }
 
@@ -198,7 +196,7 @@ async fn a_thousand_quiet_integrations_cost_a_conditional_read_each_where_it_doe
         (|options| options.list_integrations = Support::MethodNotAllowed, 1),
         (|options| options.list_integrations = Support::NotImplemented, 1),
     ] {
-        let (fixture, known) = with_integrations(MANY, change).await;
+        let (fixture, known) = with_integrations(MANY, change);
         let session = fixture.session();
         // That the listing is of no use is found out once in the life of a session.
         assert_eq!(quiet(&fixture, &session, &known).await, (found_out, MANY));
@@ -209,7 +207,7 @@ async fn a_thousand_quiet_integrations_cost_a_conditional_read_each_where_it_doe
 
 #[tokio::test]
 async fn few_webhooks_among_many_of_others_are_asked_for_one_by_one() {
-    let (fixture, known) = with_integrations(450, |options| options.integrations_carry_version = true).await;
+    let (fixture, known) = with_integrations(450, |options| options.integrations_carry_version = true);
     let session = fixture.session();
     assert_eq!(quiet(&fixture, &session, &known[..1]).await, (0, 1));
     // Five pages are no cheaper than three or five reads; that there are too many is found out once.
@@ -220,7 +218,7 @@ async fn few_webhooks_among_many_of_others_are_asked_for_one_by_one() {
 
 #[tokio::test]
 async fn what_changed_is_read_and_its_new_version_is_known_without_another_listing() {
-    let (fixture, mut known) = with_integrations(10, |options| options.integrations_carry_version = true).await;
+    let (fixture, mut known) = with_integrations(10, |options| options.integrations_carry_version = true);
     let session = fixture.session();
     fixture.sim.change_behind(known[0].0.as_str(), json!({"enabled": false}));
     let Read::Found(webhook) = reread(&session, &known[0], 10).await else { panic!("it changed") };
@@ -233,7 +231,7 @@ async fn what_changed_is_read_and_its_new_version_is_known_without_another_listi
 
 #[tokio::test]
 async fn a_listing_that_fails_is_nobodys_failure() {
-    let (fixture, known) = with_integrations(150, |options| options.integrations_carry_version = true).await;
+    let (fixture, known) = with_integrations(150, |options| options.integrations_carry_version = true);
     for fault in [Fault::on(Route::ListIntegrations).status(503), Fault::on(Route::ListIntegrations).malformed_json()] {
         fixture.sim.clear_faults();
         fixture.sim.fault(fault);

@@ -9,7 +9,7 @@ use crate::fixture::{Fixture, policy, registration};
 
 #[tokio::test]
 async fn a_403_names_the_scope_and_the_role() {
-    let fixture = Fixture::with(|options| options.granted_scopes = vec!["integrations:read".into()]).await;
+    let fixture = Fixture::with(|options| options.granted_scopes = vec!["integrations:read".into()]);
     let error = fixture.session().register(&registration("orders", 1)).await.unwrap_err();
     assert_eq!(
         error.kind,
@@ -22,7 +22,7 @@ async fn a_403_names_the_scope_and_the_role() {
 #[tokio::test]
 async fn a_422_shows_cognigys_own_words_in_every_format() {
     for format in [ErrorFormat::Problem, ErrorFormat::ProblemTextCode, ErrorFormat::Oauth, ErrorFormat::Plain] {
-        let fixture = Fixture::with(|options| options.error_format = format).await;
+        let fixture = Fixture::with(|options| options.error_format = format);
         let session = fixture.session();
         let (id, webhook) = fixture.webhook(&session).await;
         let mut bad = policy(&id);
@@ -38,7 +38,7 @@ async fn a_422_shows_cognigys_own_words_in_every_format() {
 
 #[tokio::test]
 async fn the_trace_id_of_a_problem_is_told() {
-    let fixture = Fixture::new().await;
+    let fixture = Fixture::new();
     fixture.sim.fault(Fault::on(simulator::Route::ListIntegrations).status(500).body(json!({
         "title": "Internal", "detail": "database is down\nline two", "traceId": "api--42"
     })));
@@ -63,7 +63,7 @@ async fn every_trouble_of_the_server_is_typed_and_told_with_its_code() {
         (on().huge_body(2_000_000), ErrorKind::Malformed, Code::Malformed),
         (on().status(302), ErrorKind::Unreachable, Code::Status(302)),
     ] {
-        let fixture = Fixture::new().await;
+        let fixture = Fixture::new();
         fixture.session().probe().await.unwrap();
         fixture.told.calls.lock().unwrap().clear();
         fixture.sim.fault(fault);
@@ -76,7 +76,7 @@ async fn every_trouble_of_the_server_is_typed_and_told_with_its_code() {
 
 #[tokio::test]
 async fn an_error_with_a_huge_body_is_still_told_by_its_status() {
-    let fixture = Fixture::new().await;
+    let fixture = Fixture::new();
     let words = "no ".repeat(500_000);
     fixture.sim.fault(Fault::on(simulator::Route::ListIntegrations).status(422).body(words));
     let error = fixture.session().list_integrations().await.unwrap_err();
@@ -86,7 +86,7 @@ async fn an_error_with_a_huge_body_is_still_told_by_its_status() {
 
 #[tokio::test]
 async fn a_server_that_is_not_there_is_unreachable() {
-    let fixture = Fixture::new().await;
+    let fixture = Fixture::new();
     let session = fixture.session();
     session.probe().await.unwrap();
     fixture.sim.stop().await;
@@ -97,7 +97,7 @@ async fn a_server_that_is_not_there_is_unreachable() {
 
 #[tokio::test]
 async fn a_body_over_60_kb_is_refused_before_it_is_sent() {
-    let fixture = Fixture::new().await;
+    let fixture = Fixture::new();
     let session = fixture.session();
     let mut registration = registration("orders", 1);
     registration.payload_format = "x".repeat(60_000);

@@ -57,16 +57,16 @@ pub struct Fixture {
 
 impl Fixture {
     /// The documented installation.
-    pub async fn new() -> Self {
-        Self::with(|_| {}).await
+    pub fn new() -> Self {
+        Self::with(|_| {})
     }
 
     /// An installation with peculiarities.
-    pub async fn with(change: impl FnOnce(&mut Options)) -> Self {
+    pub fn with(change: impl FnOnce(&mut Options)) -> Self {
         keep_tracing_awake();
         let mut options = Options::default();
         change(&mut options);
-        Self { sim: Simulator::start(options).await.unwrap(), hosts: Hosts::new(), told: Arc::default() }
+        Self { sim: Simulator::start(options).unwrap(), hosts: Hosts::new(), told: Arc::default() }
     }
 
     /// Where tokens are fetched.

@@ -11,7 +11,7 @@ use crate::fixture::{Fixture, policy, registration};
 
 #[tokio::test]
 async fn a_registration_is_created_once_and_found_again_under_its_key() {
-    let fixture = Fixture::new().await;
+    let fixture = Fixture::new();
     let session = fixture.session();
     let first = session.register(&registration("orders", 1)).await.unwrap().value;
     let again = session.register(&registration("orders", 1)).await.unwrap().value;
@@ -25,7 +25,7 @@ async fn a_registration_is_created_once_and_found_again_under_its_key() {
 
 #[tokio::test]
 async fn another_payload_under_the_same_key_is_a_conflict() {
-    let fixture = Fixture::new().await;
+    let fixture = Fixture::new();
     let session = fixture.session();
     session.register(&registration("orders", 1)).await.unwrap();
     let mut other = registration("orders", 1);
@@ -36,7 +36,7 @@ async fn another_payload_under_the_same_key_is_a_conflict() {
 
 #[tokio::test]
 async fn a_registration_whose_answer_was_lost_is_found_by_repeating_it() {
-    let fixture = Fixture::new().await;
+    let fixture = Fixture::new();
     let session = fixture.session();
     fixture.sim.fault(Fault::on(simulator::Route::CreateIntegration).times(1).lose_after());
     assert_eq!(session.register(&registration("orders", 1)).await.unwrap_err().kind, ErrorKind::Unreachable);
@@ -47,7 +47,7 @@ async fn a_registration_whose_answer_was_lost_is_found_by_repeating_it() {
 
 #[tokio::test]
 async fn a_registration_is_activated_by_an_update() {
-    let fixture = Fixture::new().await;
+    let fixture = Fixture::new();
     let session = fixture.session();
     let id = session.register(&registration("orders", 1)).await.unwrap().value.integration.id;
     let active = registration("orders", 1).with_status(Status::Active);
@@ -59,7 +59,7 @@ async fn a_registration_is_activated_by_an_update() {
 #[tokio::test]
 async fn an_answer_without_a_body_is_followed_by_a_look_at_the_listing() {
     for status in [202, 204] {
-        let fixture = Fixture::with(|options| options.bodyless_writes = Some(status)).await;
+        let fixture = Fixture::with(|options| options.bodyless_writes = Some(status));
         let session = fixture.session();
         session.register(&registration("other", 1)).await.unwrap();
         let registered = session.register(&registration("orders", 2)).await.unwrap().value;
@@ -75,8 +75,7 @@ async fn ids_are_opaque_and_come_under_either_name() {
         let fixture = Fixture::with(|options| {
             options.id_field = field;
             options.id_style = style;
-        })
-        .await;
+        });
         let session = fixture.session();
         let (id, webhook) = fixture.webhook(&session).await;
         assert_eq!(&id, webhook.id());
@@ -87,7 +86,7 @@ async fn ids_are_opaque_and_come_under_either_name() {
 #[tokio::test]
 async fn a_listing_is_read_to_its_end_in_every_cursor_style() {
     for style in [CursorStyle::Pagination, CursorStyle::TopLevel, CursorStyle::Next] {
-        let fixture = Fixture::with(|options| options.cursor_style = style).await;
+        let fixture = Fixture::with(|options| options.cursor_style = style);
         let session = fixture.session();
         let all = (1..=201).map(|version| {
             let session = &session;
@@ -106,7 +105,7 @@ async fn a_listing_is_read_to_its_end_in_every_cursor_style() {
 
 #[tokio::test]
 async fn a_cursor_that_comes_twice_is_a_server_fault_and_no_loop() {
-    let fixture = Fixture::with(|options| options.repeat_cursor = true).await;
+    let fixture = Fixture::with(|options| options.repeat_cursor = true);
     let session = fixture.session();
     session.register(&registration("orders", 1)).await.unwrap();
     let error = session.list_integrations().await.unwrap_err();
@@ -117,7 +116,7 @@ async fn a_cursor_that_comes_twice_is_a_server_fault_and_no_loop() {
 
 #[tokio::test]
 async fn a_deletion_says_what_it_found() {
-    let fixture = Fixture::new().await;
+    let fixture = Fixture::new();
     let session = fixture.session();
     let id = session.register(&registration("orders", 1)).await.unwrap().value.integration.id;
     assert_eq!(session.delete_integration(&id).await.unwrap().value, Deletion::Deleted);
@@ -134,8 +133,7 @@ async fn an_installation_without_the_assumed_reads_is_connected_all_the_same() {
         let fixture = Fixture::with(|options| {
             options.list_integrations = support;
             options.get_integration = support;
-        })
-        .await;
+        });
         let session = fixture.session();
         session.probe().await.unwrap();
         let kind = session.get_integration(&WebhookId::new("x").unwrap()).await.unwrap_err().kind;
@@ -149,8 +147,7 @@ async fn a_creation_that_carries_a_tag_saves_the_read_before_the_policy_write() 
         let fixture = Fixture::with(|options| {
             options.post_carries_etag = etag;
             options.post_carries_version = version;
-        })
-        .await;
+        });
         let session = fixture.session();
         let integration = session.register(&registration("orders", 1)).await.unwrap().value.integration;
         let webhook = Webhook::from_integration_answer(&integration).unwrap();

@@ -50,7 +50,7 @@ fn recorder(log: &Log) -> impl tracing::Subscriber + Send + Sync + use<> {
 
 #[tokio::test]
 async fn secrets_that_cognigy_echoes_are_in_no_error_and_no_log() {
-    let fixture = Fixture::new().await;
+    let fixture = Fixture::new();
     let secrets = fixture.sim.credentials();
     let credentials = format!("{} {}", secrets.client_id, secrets.client_secret);
     // The token endpoint never hears of the header.
@@ -96,7 +96,7 @@ async fn secrets_that_cognigy_echoes_are_in_no_error_and_no_log() {
 
 #[tokio::test]
 async fn a_call_is_one_span_with_tenant_route_status_and_trace() {
-    let fixture = Fixture::new().await;
+    let fixture = Fixture::new();
     let log = Log::default();
     fixture.session().probe().with_subscriber(recorder(&log)).await.unwrap();
     let logged = log.text();

@@ -13,7 +13,7 @@ use crate::fixture::Fixture;
 #[tokio::test]
 async fn a_429_in_either_form_holds_back_every_session_of_the_host() {
     for form in [RetryAfter::Seconds(300), RetryAfter::DateIn(300)] {
-        let fixture = Fixture::new().await;
+        let fixture = Fixture::new();
         let (one, other) = (fixture.session(), fixture.session());
         other.probe().await.unwrap();
         fixture.sim.fault(Fault::on(simulator::Route::ListIntegrations).times(1).retry_after(form));
@@ -32,7 +32,7 @@ async fn a_429_in_either_form_holds_back_every_session_of_the_host() {
 
 #[tokio::test]
 async fn a_call_waits_for_a_short_pause_and_then_passes() {
-    let fixture = Fixture::new().await;
+    let fixture = Fixture::new();
     let session = fixture.session();
     fixture.sim.fault(Fault::on(simulator::Route::ListIntegrations).times(1).retry_after(RetryAfter::Seconds(1)));
     session.probe().await.unwrap_err();
@@ -45,7 +45,7 @@ async fn a_call_waits_for_a_short_pause_and_then_passes() {
 
 #[tokio::test]
 async fn a_429_of_the_token_endpoint_pauses_its_host_too() {
-    let fixture = Fixture::new().await;
+    let fixture = Fixture::new();
     fixture.sim.fault(Fault::on(simulator::Route::Token).retry_after(RetryAfter::Seconds(300)));
     let session = fixture.session();
     let error = session.probe().await.unwrap_err();
@@ -57,7 +57,7 @@ async fn a_429_of_the_token_endpoint_pauses_its_host_too() {
 
 #[tokio::test]
 async fn a_call_beyond_the_rate_waits_unsent_and_is_abandoned_when_nobody_wants_it_any_more() {
-    let fixture = Fixture::new().await;
+    let fixture = Fixture::new();
     let session = fixture.session_with(|config| {
         config.requests_per_minute = 1;
         config.burst = 2;
@@ -77,9 +77,9 @@ async fn a_call_beyond_the_rate_waits_unsent_and_is_abandoned_when_nobody_wants_
 
 #[tokio::test]
 async fn a_429_slows_every_session_of_the_host_down_and_no_other_host() {
-    let fixture = Fixture::new().await;
+    let fixture = Fixture::new();
     let (one, other) = (fixture.session(), fixture.session());
-    let elsewhere = Simulator::start(simulator::Options::default()).await.unwrap();
+    let elsewhere = Simulator::start(simulator::Options::default()).unwrap();
     let apart = fixture.session_with(|config| {
         config.base_url = elsewhere.base_url();
         config.auth = Auth::Bearer(elsewhere.credentials().bearer_token.into());
@@ -97,7 +97,7 @@ async fn a_429_slows_every_session_of_the_host_down_and_no_other_host() {
 
 #[tokio::test]
 async fn the_end_of_a_pause_lets_calls_through_one_at_a_time() {
-    let fixture = Fixture::new().await;
+    let fixture = Fixture::new();
     // One call a minute once the burst is spent: whatever passes besides is a stampede.
     let slow = |config: &mut cognigy_operator::cognigy::SessionConfig| {
         config.requests_per_minute = 1;
@@ -116,7 +116,7 @@ async fn the_end_of_a_pause_lets_calls_through_one_at_a_time() {
 
 #[tokio::test]
 async fn an_open_circuit_sends_away_the_calls_that_wait_for_their_turn() {
-    let fixture = Fixture::new().await;
+    let fixture = Fixture::new();
     let session = fixture.session_with(|config| {
         config.max_concurrent_requests = 1;
         config.breaker.failure_threshold = 1;
@@ -143,7 +143,7 @@ async fn an_open_circuit_sends_away_the_calls_that_wait_for_their_turn() {
 
 #[tokio::test]
 async fn no_more_calls_are_under_way_than_the_tenant_allows() {
-    let fixture = Fixture::new().await;
+    let fixture = Fixture::new();
     let session = fixture.session_with(|config| config.max_concurrent_requests = 2);
     session.probe().await.unwrap();
     let hang = fixture.sim.fault(Fault::on(simulator::Route::ListIntegrations).hang());
@@ -169,7 +169,7 @@ async fn no_more_calls_are_under_way_than_the_tenant_allows() {
 
 #[tokio::test]
 async fn failures_in_a_row_open_the_circuit_and_one_trial_closes_it() {
-    let fixture = Fixture::new().await;
+    let fixture = Fixture::new();
     let session = fixture.session_with(|config| {
         config.breaker.failure_threshold = 3;
         config.breaker.open = Duration::from_millis(200);
@@ -198,7 +198,7 @@ async fn failures_in_a_row_open_the_circuit_and_one_trial_closes_it() {
 
 #[tokio::test]
 async fn refusals_never_open_the_circuit() {
-    let fixture = Fixture::new().await;
+    let fixture = Fixture::new();
     let session = fixture.session_with(|config| config.breaker.failure_threshold = 1);
     for status in [400, 403, 404, 405, 409, 412, 422, 501] {
         fixture.sim.fault(Fault::on(simulator::Route::ListIntegrations).times(1).status(status));

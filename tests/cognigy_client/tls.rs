@@ -6,7 +6,7 @@ use cognigy_simulator::{Certificate, TlsVersions};
 use crate::fixture::Fixture;
 
 async fn refused(certificate: Certificate) -> String {
-    let fixture = Fixture::with(|options| options.tls.certificate = certificate).await;
+    let fixture = Fixture::with(|options| options.tls.certificate = certificate);
     let error = session(&fixture).probe().await.unwrap_err();
     assert_eq!(error.kind, ErrorKind::Tls, "{error}");
     error.to_string()
@@ -22,7 +22,7 @@ fn session(fixture: &Fixture) -> Session {
 
 #[tokio::test]
 async fn an_authority_of_the_tenants_own_is_trusted_besides_the_systems() {
-    let fixture = Fixture::new().await;
+    let fixture = Fixture::new();
     session(&fixture).probe().await.unwrap();
     assert!(fixture.sim.requests().iter().all(|request| request.tls));
 }
@@ -42,7 +42,7 @@ async fn each_refusal_tells_its_exact_cause() {
 
 #[tokio::test]
 async fn without_the_bundle_the_same_server_is_not_trusted() {
-    let fixture = Fixture::new().await;
+    let fixture = Fixture::new();
     let session = fixture.session_with(|config| config.base_url = fixture.sim.https_base_url().unwrap());
     // The token is fetched over plain HTTP; it is the API call that is refused.
     assert_eq!(session.probe().await.unwrap_err().kind, ErrorKind::Tls);
@@ -50,7 +50,7 @@ async fn without_the_bundle_the_same_server_is_not_trusted() {
 
 #[tokio::test]
 async fn an_old_protocol_is_named_as_the_cause() {
-    let fixture = Fixture::with(|options| options.tls.versions = TlsVersions::Old).await;
+    let fixture = Fixture::with(|options| options.tls.versions = TlsVersions::Old);
     let error = session(&fixture).probe().await.unwrap_err();
     assert_eq!(error.kind, ErrorKind::Tls, "{error}");
     assert!(error.to_string().contains("protocol"), "{error}");
@@ -58,7 +58,7 @@ async fn an_old_protocol_is_named_as_the_cause() {
 
 #[tokio::test]
 async fn a_bundle_without_certificates_is_refused() {
-    let fixture = Fixture::new().await;
+    let fixture = Fixture::new();
     for bundle in ["", "no certificate"] {
         let mut config = fixture.config();
         config.ca_pem = Some(bundle.into());

@@ -10,7 +10,7 @@ use crate::fixture::{Fixture, policy, read};
 #[tokio::test]
 async fn a_policy_is_written_under_the_tag_that_was_read_whatever_carries_it() {
     for locking in [Locking::EtagAndVersion, Locking::EtagOnly, Locking::VersionOnly] {
-        let fixture = Fixture::with(|options| options.locking = locking).await;
+        let fixture = Fixture::with(|options| options.locking = locking);
         let session = fixture.session();
         let (id, webhook) = fixture.webhook(&session).await;
         let precondition = session.precondition(&webhook).unwrap();
@@ -25,7 +25,7 @@ async fn a_policy_is_written_under_the_tag_that_was_read_whatever_carries_it() {
 
 #[tokio::test]
 async fn the_new_tag_is_told_and_serves_the_next_write() {
-    let fixture = Fixture::new().await;
+    let fixture = Fixture::new();
     let session = fixture.session();
     let (id, webhook) = fixture.webhook(&session).await;
     let precondition = session.precondition(&webhook).unwrap();
@@ -36,7 +36,7 @@ async fn the_new_tag_is_told_and_serves_the_next_write() {
 
 #[tokio::test]
 async fn fields_that_nobody_documents_are_carried_through_a_write() {
-    let fixture = Fixture::new().await;
+    let fixture = Fixture::new();
     fixture.sim.configure(|options| {
         options.unknown_webhook_fields.insert("labels".into(), json!({"team": ["cx", 1, null]}));
     });
@@ -53,7 +53,7 @@ async fn fields_that_nobody_documents_are_carried_through_a_write() {
 #[tokio::test]
 async fn a_change_behind_our_back_is_a_conflict_and_is_not_overwritten() {
     for (stale, status) in [(StaleStatus::Conflict, 409), (StaleStatus::PreconditionFailed, 412)] {
-        let fixture = Fixture::with(|options| options.stale_status = stale).await;
+        let fixture = Fixture::with(|options| options.stale_status = stale);
         let session = fixture.session();
         let (id, webhook) = fixture.webhook(&session).await;
         let precondition = session.precondition(&webhook).unwrap();
@@ -68,7 +68,7 @@ async fn a_change_behind_our_back_is_a_conflict_and_is_not_overwritten() {
 
 #[tokio::test]
 async fn an_unchanged_webhook_is_not_read_again_and_a_server_that_ignores_the_condition_is_tolerated() {
-    let fixture = Fixture::new().await;
+    let fixture = Fixture::new();
     let session = fixture.session();
     let (id, webhook) = fixture.webhook(&session).await;
     let known = webhook.tag();
@@ -87,7 +87,7 @@ async fn an_unchanged_webhook_is_not_read_again_and_a_server_that_ignores_the_co
 
 #[tokio::test]
 async fn without_any_tag_nothing_is_written_unless_the_tenant_allows_a_comparison() {
-    let fixture = Fixture::with(|options| options.locking = Locking::LastChanged).await;
+    let fixture = Fixture::with(|options| options.locking = Locking::LastChanged);
     let strict = fixture.session();
     let (id, webhook) = fixture.webhook(&strict).await;
     assert_eq!(strict.precondition(&webhook).unwrap_err().kind, ErrorKind::LockingUnsupported);
@@ -102,7 +102,7 @@ async fn without_any_tag_nothing_is_written_unless_the_tenant_allows_a_compariso
 
 #[tokio::test]
 async fn without_a_tag_and_without_last_changed_nothing_is_ever_written() {
-    let fixture = Fixture::with(|options| options.locking = Locking::None).await;
+    let fixture = Fixture::with(|options| options.locking = Locking::None);
     let session = fixture.session_with(|config| config.concurrency = Concurrency::CompareAndWrite);
     let (_, webhook) = fixture.webhook(&session).await;
     assert_eq!(session.precondition(&webhook).unwrap_err().kind, ErrorKind::LockingUnsupported);
@@ -110,7 +110,7 @@ async fn without_a_tag_and_without_last_changed_nothing_is_ever_written() {
 
 #[tokio::test]
 async fn a_write_whose_answer_was_lost_shows_at_the_next_read() {
-    let fixture = Fixture::new().await;
+    let fixture = Fixture::new();
     let session = fixture.session();
     let (id, webhook) = fixture.webhook(&session).await;
     fixture.sim.fault(Fault::on(simulator::Route::PutWebhook).times(1).lose_after());
@@ -124,7 +124,7 @@ async fn a_write_whose_answer_was_lost_shows_at_the_next_read() {
 
 #[tokio::test]
 async fn a_write_without_a_body_in_its_answer_is_a_success() {
-    let fixture = Fixture::new().await;
+    let fixture = Fixture::new();
     let session = fixture.session();
     let (id, webhook) = fixture.webhook(&session).await;
     fixture.sim.configure(|options| options.bodyless_writes = Some(204));
@@ -135,7 +135,7 @@ async fn a_write_without_a_body_in_its_answer_is_a_success() {
 
 #[tokio::test]
 async fn a_webhook_that_was_deleted_behind_our_back_is_not_found() {
-    let fixture = Fixture::new().await;
+    let fixture = Fixture::new();
     let session = fixture.session();
     let (id, _) = fixture.webhook(&session).await;
     fixture.sim.delete_behind(id.as_str());
@@ -144,7 +144,7 @@ async fn a_webhook_that_was_deleted_behind_our_back_is_not_found() {
 
 #[tokio::test]
 async fn an_odd_id_stays_within_its_path() {
-    let fixture = Fixture::new().await;
+    let fixture = Fixture::new();
     let session = fixture.session();
     session.get_webhook(&WebhookId::new("../../a b?c#d%2f").unwrap(), None).await.unwrap_err();
     let asked = fixture.sim.requests().pop().unwrap();

@@ -8,7 +8,7 @@ use crate::fixture::{Fixture, registration};
 
 #[tokio::test]
 async fn every_call_says_who_it_is_and_which_trace_it_belongs_to() {
-    let fixture = Fixture::new().await;
+    let fixture = Fixture::new();
     let session = fixture.session();
     let trace = TraceContext::fresh();
     session.traced(trace).probe().await.unwrap();
@@ -28,7 +28,7 @@ async fn every_call_says_who_it_is_and_which_trace_it_belongs_to() {
 
 #[tokio::test]
 async fn a_path_prefix_is_kept_in_front_of_every_path() {
-    let fixture = Fixture::with(|options| options.path_prefix = "/new".into()).await;
+    let fixture = Fixture::with(|options| options.path_prefix = "/new".into());
     let with_slash = fixture.sim.base_url().to_string().trim_end_matches('/').to_owned() + "/";
     for base_url in [with_slash.trim_end_matches('/'), &with_slash] {
         let session = fixture.session_with(|config| config.base_url = Url::parse(base_url).unwrap());
@@ -39,7 +39,7 @@ async fn a_path_prefix_is_kept_in_front_of_every_path() {
 
 #[tokio::test]
 async fn an_address_that_cannot_be_called_is_refused_at_once_without_its_password() {
-    let fixture = Fixture::new().await;
+    let fixture = Fixture::new();
     for base_url in [
         "ftp://a.example.com",
         "https://user:hunter2@a.example.com",
@@ -56,7 +56,7 @@ async fn an_address_that_cannot_be_called_is_refused_at_once_without_its_passwor
 
 #[tokio::test]
 async fn a_credential_that_breaks_a_header_is_refused_without_being_shown() {
-    let fixture = Fixture::new().await;
+    let fixture = Fixture::new();
     let mut config = fixture.config();
     config.auth = cognigy_operator::cognigy::Auth::Bearer("hunter2\n".into());
     let error = Session::new(config, &fixture.hosts, fixture.told.clone()).unwrap_err();
@@ -66,7 +66,7 @@ async fn a_credential_that_breaks_a_header_is_refused_without_being_shown() {
 
 #[tokio::test]
 async fn limits_of_zero_are_refused() {
-    let fixture = Fixture::new().await;
+    let fixture = Fixture::new();
     for field in 0..3 {
         let mut config = fixture.config();
         match field {

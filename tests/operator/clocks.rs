@@ -63,7 +63,7 @@ impl Clock {
             ("NO_FAKE_STAT", "1"),
         ];
         let arguments = ["--watch-namespaces", &world.namespace];
-        let program = Program::start_under(&kubeconfig, &free_address().await, &arguments, &environment);
+        let program = Program::start_under(&kubeconfig, &free_address(), &arguments, &environment);
         program.ready().await;
         program
     }

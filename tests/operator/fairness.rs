@@ -26,7 +26,7 @@ async fn shows(world: &World, name: &str, host: &str, figure: u32) -> bool {
 
 /// Another installation, and what a tenant's spec needs to be there.
 async fn elsewhere(world: &World) -> (Simulator, Value) {
-    let sim = Simulator::start(Options::default()).await.unwrap();
+    let sim = Simulator::start(Options::default()).unwrap();
     world.config_map("both-ca", "ca.crt", &format!("{}{}", sim.ca_pem(), world.ca_pem())).await;
     let bundle = json!({"configMapRef": {"name": "both-ca", "key": "ca.crt"}});
     let spec = json!({"baseUrl": sim.https_base_url().unwrap(), "caBundle": bundle});

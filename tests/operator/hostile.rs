@@ -88,7 +88,7 @@ async fn no_callback_leads_to_the_api_server_or_to_the_operator_whatever_is_allo
     world_without_operator(Options::default(), async |world| {
         let api_server = world.plane.url().to_owned();
         let path = world.plane.write_kubeconfig(&User::admin()).unwrap();
-        let own = free_address().await;
+        let own = free_address();
         let program = Program::start(&path, &own, &["--watch-namespaces", &world.namespace]);
         program.ready().await;
         world.tenant("production", json!({})).await;

@@ -35,15 +35,15 @@ const AUDIT_KEYS: [&str; 12] = [
     "success_rate",
 ];
 
-async fn start(plane: &ControlPlane, arguments: &[&str]) -> Program {
-    Program::start(&plane.write_kubeconfig(&User::admin()).unwrap(), &free_address().await, arguments)
+fn start(plane: &ControlPlane, arguments: &[&str]) -> Program {
+    Program::start(&plane.write_kubeconfig(&User::admin()).unwrap(), &free_address(), arguments)
 }
 
 impl World {
     async fn program(&self, arguments: &[&str]) -> Program {
         let scope = ["--watch-namespaces", &self.namespace];
         let scope = if arguments.contains(&"--watch-namespaces") { &[][..] } else { &scope[..] };
-        let program = start(&self.plane, &[scope, arguments].concat()).await;
+        let program = start(&self.plane, &[scope, arguments].concat());
         program.ready().await;
         program
     }
@@ -58,7 +58,7 @@ async fn without_its_definitions_the_program_waits_and_says_what_is_missing() {
     cognigy_operator::cognigy::install_crypto_provider();
     let assets = ControlPlane::shared().await.unwrap().assets().clone();
     let plane = ControlPlane::start(control_plane::Options::new(assets)).await.unwrap();
-    let program = start(&plane, &[]).await;
+    let program = start(&plane, &[]);
     let body = program.until("/readyz", |status, body| status == 503 && body.contains("not installed")).await;
     for name in ["cognigytenants", "cognigywebhooks", "retrypolicies"] {
         assert!(body.contains(&format!("{name}.cognigy.io is not installed")), "{body}");

@@ -10,7 +10,6 @@ use std::{
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::{
     io::{AsyncBufReadExt as _, AsyncRead, BufReader},
-    net::TcpListener,
     process::{Child, Command},
     task::JoinHandle,
 };
@@ -116,7 +115,7 @@ async fn collect(output: impl AsyncRead + Unpin, into: Arc<Mutex<Vec<String>>>) 
     }
 }
 
-/// An address for probes and metrics that was free a moment ago: the program says so itself should somebody have been faster.
-pub async fn free_address() -> String {
-    TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap().to_string()
+/// An address for probes and metrics.
+pub fn free_address() -> String {
+    control_plane::free_address().unwrap().to_string()
 }

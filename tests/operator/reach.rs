@@ -184,7 +184,7 @@ async fn a_tenant_that_moves_to_another_installation_takes_its_webhooks_along() 
         world.tenant("production", json!({})).await;
         world.webhook("orders", json!({})).await;
         world.until_reason("orders", "Active").await;
-        let elsewhere = Simulator::start(Options::default()).await.unwrap();
+        let elsewhere = Simulator::start(Options::default()).unwrap();
         world.config_map("elsewhere-ca", "ca.crt", &format!("{}{}", elsewhere.ca_pem(), world.ca_pem())).await;
         let base_url = elsewhere.https_base_url().unwrap();
         world

@@ -159,7 +159,7 @@ async fn no_secret_is_told_through_whole_lives_whatever_fails_and_whoever_repeat
     world_with_bodies_in_the_audit_log(options, async |world| {
         let kubeconfig = world.plane.write_kubeconfig(&User::named(&world.user).group("system:masters")).unwrap();
         let arguments = ["--watch-namespaces", &world.namespace, "--log-level", "trace"];
-        let program = Program::start(&kubeconfig, &free_address().await, &arguments);
+        let program = Program::start(&kubeconfig, &free_address(), &arguments);
         program.ready().await;
         let values = [("client-id", CLIENT_ID), ("client-secret", CLIENT_SECRET), ("api-key", API_KEY), ("bearer", BEARER)];
         world.secret("credentials", &values).await;

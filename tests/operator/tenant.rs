@@ -8,7 +8,7 @@ use cognigy_operator::api::{
 };
 use cognigy_simulator::{Credentials, Fault, Options, Route};
 use serde_json::json;
-use tokio::net::TcpListener;
+use tokio::net::TcpSocket;
 
 use crate::harness::{World, condition, told, world};
 
@@ -151,7 +151,10 @@ async fn a_missing_scope_stalls_the_tenant_and_names_scope_and_role() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_installation_that_nobody_answers_for_is_unreachable_until_the_url_is_corrected() {
     world(Options::default(), async |world| {
-        let closed = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+        // Bound and never listening: nobody else can be given it meanwhile.
+        let held = TcpSocket::new_v4().unwrap();
+        held.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        let closed = held.local_addr().unwrap();
         world.tenant("production", json!({"baseUrl": format!("https://{closed}")})).await;
         let tenant = world.until_tenant("production", "Unreachable").await;
         let message = says(&tenant, ("False", "Unreachable", Some("Reconciling")));

@@ -38,6 +38,7 @@ pub use assets::{Assets, Definitions, Tool, cache_folder};
 pub use audit::{AuditEvent, AuditLevel};
 pub use error::{Error, Result};
 pub use plane::{ControlPlane, Options};
+pub use port::free_address;
 pub use process::Process;
 pub use user::User;
 pub use watchdog::Watchdog;

@@ -1,7 +1,7 @@
 //! Free ports.
 
 use std::{
-    net::{Ipv4Addr, TcpListener},
+    net::{Ipv4Addr, SocketAddr, TcpListener},
     ops::Range,
 };
 
@@ -9,10 +9,18 @@ use rand::Rng;
 
 use crate::{Error, Result};
 
-/// Below the ephemeral ports (from 32768 on Linux): so no outgoing connection can take the port of a stopped API server before it is
-/// started again, as it could with a port that the system chose.
+/// Below the ephemeral ports (from 32768 on Linux): so neither an outgoing connection nor somebody who asks for any free port can take
+/// the port of a process that is yet to start or is started again, as they could with a port that the system chose.
 const RANGE: Range<u16> = 20_000..30_000;
 const TRIES: usize = 100;
+
+/// An address of 127.0.0.1 for a process that is about to start: its port was free a moment ago.
+///
+/// # Errors
+/// [`Error::NoPort`] where all that were tried are taken.
+pub fn free_address() -> Result<SocketAddr> {
+    Ok(SocketAddr::from((Ipv4Addr::LOCALHOST, listener()?.1)))
+}
 
 /// Two different ports of 127.0.0.1 that were free a moment ago. Somebody may be faster; then the process that wants one ends and says so.
 pub(crate) fn free_pair() -> Result<(u16, u16)> {

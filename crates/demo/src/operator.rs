@@ -2,7 +2,7 @@
 
 use std::{
     env,
-    net::{Ipv4Addr, SocketAddr, TcpListener},
+    net::SocketAddr,
     path::{Path, PathBuf},
     process::Command,
     sync::Arc,
@@ -32,7 +32,7 @@ pub struct Operator {
 impl Operator {
     /// Starts it with these flags besides and waits until it is ready; `log` is a new file for what it prints.
     pub async fn start(program: &Path, kubeconfig: &Path, flags: &[&str], log: PathBuf) -> Result<Self> {
-        let address = free_address()?;
+        let address = control_plane::free_address()?;
         let mut command = Command::new(program);
         for (variable, _) in env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with(FLAG_VARIABLES)) {
             command.env_remove(variable);
@@ -103,9 +103,4 @@ impl Operator {
     pub async fn stop(self) -> Result<()> {
         Ok(self.process.stop().await?)
     }
-}
-
-/// Free a moment ago; where somebody was faster the operator ends and says so.
-fn free_address() -> Result<SocketAddr> {
-    Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?)
 }

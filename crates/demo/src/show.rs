@@ -102,7 +102,7 @@ async fn build(args: &Args, house: &mut House, screen: &mut Screen) -> Result<Ha
     }
     let cluster = house.cluster.insert(Cluster::open(args.kubeconfig.as_deref(), screen).await?);
 
-    let simulator = house.simulator.insert(Simulator::start(Options::default()).await?).handle();
+    let simulator = house.simulator.insert(Simulator::start(Options::default())?).handle();
     let url = simulator.https_base_url().map(|url| url.to_string()).unwrap_or_default();
     screen.done("simulator", format_args!("a strict Cognigy in memory at {url}"));
 

@@ -17,7 +17,7 @@
 //! use cognigy_simulator::{Answer, Fault, Options, Route, Simulator};
 //! use serde_json::json;
 //!
-//! let sim = Simulator::start(Options { post_carries_etag: true, ..Options::default() }).await?;
+//! let sim = Simulator::start(Options { post_carries_etag: true, ..Options::default() })?;
 //! sim.fault(Fault::on(Route::PutWebhook).times(2).status(503));
 //! sim.callback("orders").answers([Answer::status(500), Answer::hang()]);
 //!
@@ -43,6 +43,7 @@ pub mod handle;
 pub mod log;
 pub mod options;
 pub mod passage;
+mod port;
 mod problem;
 mod quota;
 pub mod route;

@@ -14,7 +14,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         .init();
     let options = args::Args::parse().into_options()?;
     let mut terminate = signal(SignalKind::terminate())?;
-    let simulator = Simulator::start(options).await?;
+    let simulator = Simulator::start(options)?;
     println!("{}", describe(&simulator));
     tokio::select! {
         _ = terminate.recv() => {}

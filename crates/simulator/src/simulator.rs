@@ -10,13 +10,13 @@ use std::{
 
 use hyper_util::service::TowerToHyperService;
 use tempfile::TempDir;
-use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
 use url::Url;
 
 use crate::{
     Certificate, Handle, Options, admin,
     handle::Endpoints,
+    port::Port,
     server::{App, Listening, Transport, serve},
     shared::Shared,
     tls::{Authority, Renewals, TlsError, TlsVersions},
@@ -56,7 +56,7 @@ pub enum Error {
 
 /// Where a listener listens, and how.
 struct Socket {
-    address: SocketAddr,
+    port: Port,
     transport: Transport,
 }
 
@@ -71,7 +71,7 @@ pub struct Simulator {
 
 impl std::fmt::Debug for Socket {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        self.address.fmt(f)
+        self.port.fmt(f)
     }
 }
 
@@ -84,25 +84,24 @@ impl Deref for Simulator {
 }
 
 impl Simulator {
-    /// Starts all listeners; it is ready when this returns.
-    pub async fn start(options: Options) -> Result<Self, Error> {
+    /// Starts all listeners, on the runtime that this is called on; it is ready when this returns.
+    pub fn start(options: Options) -> Result<Self, Error> {
         let mut opening = Opening { options: &options, sockets: Vec::new() };
-        let (http, http_listener) = opening.open(options.http_port, Transport::Plain).await?;
-        let mut listeners = vec![http_listener];
+        let http = opening.open(options.http_port, Transport::Plain)?;
         let mut endpoints =
             Endpoints { http, https: None, certificates: BTreeMap::new(), old_tls: None, renewals: None };
         let mut ca_pem = String::new();
         if options.tls.enabled {
             let authority = Authority::new("cognigy-simulator authority")?;
             ca_pem = authority.pem();
-            opening.open_tls(authority, &mut endpoints, &mut listeners).await?;
+            opening.open_tls(authority, &mut endpoints)?;
         }
         let sockets = opening.sockets;
         let (ca_file, ca_folder) = write_ca(&options, &ca_pem)?;
 
         let handle = Handle::new(Arc::new(Shared::new(options)), endpoints, ca_pem, ca_file);
         let simulator = Self { handle, sockets, listening: Mutex::default(), _ca_folder: ca_folder };
-        simulator.serve(listeners);
+        simulator.serve()?;
         Ok(simulator)
     }
 
@@ -117,12 +116,7 @@ impl Simulator {
     /// Closes all connections and listens again on the same ports, with the same state.
     pub async fn restart(&self) -> Result<(), Error> {
         self.stop().await;
-        let mut listeners = Vec::new();
-        for socket in &self.sockets {
-            listeners.push(bind(socket.address).await?);
-        }
-        self.serve(listeners);
-        Ok(())
+        self.serve()
     }
 
     /// A handle to move into tasks; it does not keep the simulator alive.
@@ -130,14 +124,18 @@ impl Simulator {
         self.handle.clone()
     }
 
-    fn serve(&self, listeners: Vec<TcpListener>) {
+    fn serve(&self) -> Result<(), Error> {
         let app =
             App { shared: self.handle.shared(), admin: TowerToHyperService::new(admin::router(self.handle.clone())) };
-        let running = listeners
-            .into_iter()
-            .zip(&self.sockets)
-            .map(|(listener, socket)| serve(listener, socket.transport.clone(), app.clone()));
+        let listen = |socket: &Socket| {
+            let address = socket.port.address();
+            let listener = socket.port.listen().map_err(|source| Error::Listen { address, source })?;
+            Ok((listener, socket.transport.clone()))
+        };
+        let listeners = self.sockets.iter().map(listen).collect::<Result<Vec<_>, Error>>()?;
+        let running = listeners.into_iter().map(|(listener, transport)| serve(listener, transport, app.clone()));
         self.listening.lock().unwrap_or_else(PoisonError::into_inner).extend(running);
+        Ok(())
     }
 }
 
@@ -148,26 +146,19 @@ struct Opening<'a> {
 }
 
 impl Opening<'_> {
-    async fn open(&mut self, port: u16, transport: Transport) -> Result<(Url, TcpListener), Error> {
-        let listener = bind(SocketAddr::new(self.options.listen, port)).await?;
-        let address = listener
-            .local_addr()
-            .map_err(|source| Error::Listen { address: SocketAddr::new(self.options.listen, port), source })?;
+    fn open(&mut self, port: u16, transport: Transport) -> Result<Url, Error> {
+        let address = SocketAddr::new(self.options.listen, port);
+        let port = Port::take(address).map_err(|source| Error::Listen { address, source })?;
         let scheme = if matches!(transport, Transport::Plain) { "http" } else { "https" };
         let host = &self.options.host;
-        let url = Url::parse(&format!("{scheme}://{host}:{}/", address.port()))
+        let url = Url::parse(&format!("{scheme}://{host}:{}/", port.address().port()))
             .map_err(|source| Error::Host { host: host.clone(), source })?;
-        self.sockets.push(Socket { address, transport });
-        Ok((url, listener))
+        self.sockets.push(Socket { port, transport });
+        Ok(url)
     }
 
     /// The main TLS listener, one for each kind of certificate, and one that speaks no TLS of today.
-    async fn open_tls(
-        &mut self,
-        authority: Authority,
-        endpoints: &mut Endpoints,
-        listeners: &mut Vec<TcpListener>,
-    ) -> Result<(), Error> {
+    fn open_tls(&mut self, authority: Authority, endpoints: &mut Endpoints) -> Result<(), Error> {
         let tls = &self.options.tls;
         let stranger = Authority::new("an authority that nobody has heard of")?;
         let mut names = tls.extra_names.clone();
@@ -187,29 +178,20 @@ impl Opening<'_> {
             Ok(Transport::Tls(TlsAcceptor::from(config)))
         };
 
-        let (main, listener) = self.open(self.options.https_port, transport(tls.certificate, tls.versions)?).await?;
-        listeners.push(listener);
+        let main = self.open(self.options.https_port, transport(tls.certificate, tls.versions)?)?;
         if tls.versions != TlsVersions::Old {
             endpoints.certificates.insert(tls.certificate, main.clone());
         }
         endpoints.https = Some(main);
         for kind in Certificate::ALL {
             if let Entry::Vacant(place) = endpoints.certificates.entry(kind) {
-                let (url, listener) = self.open(0, transport(kind, TlsVersions::Both)?).await?;
-                place.insert(url);
-                listeners.push(listener);
+                place.insert(self.open(0, transport(kind, TlsVersions::Both)?)?);
             }
         }
-        let (old, listener) = self.open(0, Transport::OldTls).await?;
-        endpoints.old_tls = Some(old);
-        listeners.push(listener);
+        endpoints.old_tls = Some(self.open(0, Transport::OldTls)?);
         endpoints.renewals = Some(Renewals { authority, names, shown });
         Ok(())
     }
-}
-
-async fn bind(address: SocketAddr) -> Result<TcpListener, Error> {
-    TcpListener::bind(address).await.map_err(|source| Error::Listen { address, source })
 }
 
 fn write_ca(options: &Options, pem: &str) -> Result<(PathBuf, Option<TempDir>), Error> {

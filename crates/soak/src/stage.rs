@@ -6,7 +6,6 @@ use cognigy_operator::{api, cluster::crds, cognigy::install_crypto_provider, ser
 use cognigy_simulator::{Options, Simulator};
 use control_plane::{Assets, ControlPlane, User};
 use demo::{Result, operator::Operator};
-use futures::future::try_join_all;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::{
     Api, Client, Config, ResourceExt as _,
@@ -40,7 +39,7 @@ impl Stage {
         let plane = ControlPlane::start(control_plane::Options::new(assets)).await?;
         let client = client(&plane).await?;
         install(&client).await?;
-        let simulators = try_join_all((0..TENANTS).map(|_| Simulator::start(Options::default()))).await?;
+        let simulators = (0..TENANTS).map(|_| Ok(Simulator::start(Options::default())?)).collect::<Result<_>>()?;
         let kubeconfig = plane.write_kubeconfig(&User::admin())?;
         // What is told of every fault would fill the disk.
         let flags = ["--log-level", "error"];

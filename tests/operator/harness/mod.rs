@@ -144,7 +144,7 @@ impl World {
         let client = client_for(&plane, &User::admin()).await;
         plane.install(&client).await;
         let namespace = new_namespace(&client, &[]).await;
-        let sim = Simulator::start(options).await.unwrap();
+        let sim = Simulator::start(options).unwrap();
         let user = format!("operator-of-{namespace}");
         let world = Self {
             client,

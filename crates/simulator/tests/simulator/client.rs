@@ -43,7 +43,7 @@ pub fn http_client() -> reqwest::ClientBuilder {
 }
 
 pub async fn start(options: Options) -> Client {
-    Client { sim: Simulator::start(options).await.unwrap(), http: http_client().build().unwrap() }
+    Client { sim: Simulator::start(options).unwrap(), http: http_client().build().unwrap() }
 }
 
 pub async fn started() -> Client {
