@@ -1,0 +1,1 @@
+//! Several operators, each for its own part.
