@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use cognigy_simulator::{Destination, Moment, Options, Route, Verdict};
-use control_plane::gateway::Action;
+use control_plane::gateway::{Action, Outcome, Request};
 use k8s_openapi::api::coordination::v1::Lease;
 use kube::{
     ResourceExt as _,
@@ -21,8 +21,8 @@ use crate::{
 const WEBHOOKS: usize = 8;
 const HOUR: i64 = 3600;
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_leader_that_is_cut_off_from_the_api_server_stops_calling_cognigy_before_another_one_begins() {
+/// A leader gets no answer to these requests any more, while webhooks are edited all the time.
+async fn unanswered(hangs: fn(&Request) -> bool) {
     world_without_operator(Options::default(), async |world| {
         world.tenant("production", json!({})).await;
         let history = world.lease_history();
@@ -36,8 +36,7 @@ async fn a_leader_that_is_cut_off_from_the_api_server_stops_calling_cognigy_befo
         let second = world.replica("second").await;
         second.stands_by(world).await;
         let cut = async {
-            // Its watches go on and tell it of each edit, but nothing that it asks for is answered.
-            gateway.act(|_| Action::Hang);
+            gateway.act(move |request| if hangs(request) { Action::Hang } else { Action::Pass });
             let calls = world.requests().len();
             world.until_sim("it still calls Cognigy", |sim| sim.requests().len() > calls).await;
             history.until_held_by(world, "second").await;
@@ -52,6 +51,17 @@ async fn a_leader_that_is_cut_off_from_the_api_server_stops_calling_cognigy_befo
         assert_eq!((world.callers(), world.writers()), (2, vec!["cut-off".to_owned(), "second".to_owned()]));
     })
     .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_leader_that_is_cut_off_from_the_api_server_stops_calling_cognigy_before_another_one_begins() {
+    // Its watches go on and tell it of each edit.
+    unanswered(|_| true).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_leader_that_can_do_everything_but_renew_its_lease_stops_before_another_one_begins() {
+    unanswered(|request| request.resource == "leases").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -127,7 +137,7 @@ async fn lost_answers_refusals_and_the_edits_of_others_do_not_end_a_leader() {
         leader.leads().await;
         let standby = world.replica("standby").await;
         standby.stands_by(world).await;
-        let renewal = |request: &control_plane::gateway::Request| request.is("update", "leases");
+        let renewal = |request: &Request| request.is("update", "leases");
         for fault in [Action::CutAfterCommit, Action::Cut, Action::Hang] {
             let told = format!("{fault:?}");
             gateway.once(renewal, fault);
@@ -136,7 +146,7 @@ async fn lost_answers_refusals_and_the_edits_of_others_do_not_end_a_leader() {
             let renewed = async || {
                 let log = gateway.log();
                 let renewals = log.iter().filter(|exchange| renewal(&exchange.request)).skip(before + 1);
-                renewals.into_iter().any(|exchange| exchange.outcome == control_plane::gateway::Outcome::Answered(200))
+                renewals.into_iter().any(|exchange| exchange.outcome == Outcome::Answered(200))
             };
             world.eventually(&format!("it is renewed after {told}"), renewed).await;
         }
