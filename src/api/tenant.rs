@@ -312,6 +312,9 @@ pub struct CognigyTenantStatus {
     /// Alerts about the tenant itself; each stands for all of its webhooks.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub alerts: Option<TenantAlerts>,
+    /// The value of the annotation cognigy.io/reconcile-requested-at that was last acted upon: the connection was probed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_handled_reconcile_at: Option<String>,
 }
 
 /// Alerts about a tenant.

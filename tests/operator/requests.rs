@@ -1,7 +1,8 @@
 //! What people ask of the operator directly: a full pass now, and to keep its hands off.
 
 use cognigy_operator::api::{CognigyTenant, CognigyWebhook, RetryPolicy};
-use cognigy_simulator::{Options, Route};
+use cognigy_simulator::{Fault, Options, Route};
+use kube::api::{Patch, PatchParams};
 use serde_json::json;
 
 use crate::harness::{told, world, world_without_operator};
@@ -60,6 +61,38 @@ async fn a_request_is_handled_once_and_a_new_value_asks_again() {
                 handled.iter().filter(|(reason, _)| reason == "ReconcileRequestHandled").count() == 2
             })
             .await;
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tenant_is_probed_when_somebody_asks_and_says_so() {
+    world(Options::default(), async |world| {
+        world.tenant("production", json!({})).await;
+        world.until_tenant("production", "Connected").await;
+        world.clear_log();
+        let ask = async |asked: &str| {
+            let patch = Patch::Merge(json!({"metadata": {"annotations": {REQUESTED: asked}}}));
+            world.api::<CognigyTenant>().patch("production", &PatchParams::default(), &patch).await.unwrap();
+            world
+                .until("production", |tenant: &CognigyTenant| {
+                    tenant.status.as_ref().and_then(|s| s.last_handled_reconcile_at.as_deref()) == Some(asked)
+                })
+                .await
+        };
+        let tenant = ask("one").await;
+        told(&tenant.status.unwrap().conditions, ("True", "Connected", None));
+        assert_eq!(world.count(Route::ListIntegrations), 1, "{:?}", world.requests());
+        let note = world.until_event("production", "ReconcileRequestHandled").await;
+        assert!(note.contains("one") && note.contains("Connected"), "{note}");
+
+        world.fault(Fault::on(Route::ListIntegrations).status(403));
+        let tenant = ask("two").await;
+        told(&tenant.status.unwrap().conditions, ("False", "Forbidden", Some("Stalled")));
+        // It would be tried again in a minute; somebody who mended it need not wait.
+        world.clear_faults();
+        let tenant = ask("three").await;
+        told(&tenant.status.unwrap().conditions, ("True", "Connected", None));
     })
     .await;
 }

@@ -1,5 +1,6 @@
 //! The project's own commands: `cargo xtask …`.
 
+mod argocd;
 mod cargo;
 mod chart;
 mod control_plane;
@@ -29,6 +30,8 @@ struct Args {
 
 #[derive(Subcommand)]
 enum Command {
+    /// Write deploy/argocd/argocd-cm.yaml, from the scripts beside it
+    Argocd,
     /// Write what of the Helm chart is written by machine: the values in its README, its definitions, deploy/install.yaml
     Chart,
     /// Build kube-apiserver, etcd, kubectl, helm, kubeconform and kube-score once, and say where they are
@@ -49,6 +52,7 @@ enum Command {
 
 fn main() -> ExitCode {
     let result = match Args::parse().command {
+        Command::Argocd => argocd::run(),
         Command::Chart => chart::run(),
         Command::ControlPlane => control_plane::run(),
         Command::Crds => crds::run(),

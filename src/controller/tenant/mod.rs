@@ -10,7 +10,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use kube::{Api, ResourceExt as _, runtime::controller::Action};
+use kube::{Api, Resource as _, ResourceExt as _, runtime::controller::Action};
 
 use self::{alerts::Seen, status::Verdict};
 use super::{
@@ -24,7 +24,10 @@ use super::{
     tell,
 };
 use crate::{
-    api::{CognigyTenant, FINALIZER, FORCE_ORPHAN_ANNOTATION, ObjectKey, Reason, tenant::TenantAlerts},
+    api::{
+        CognigyTenant, EventReason, FINALIZER, FORCE_ORPHAN_ANNOTATION, ObjectKey, RECONCILE_REQUESTED_ANNOTATION,
+        Reason, tenant::TenantAlerts,
+    },
     cluster::{self, audit::Fact, metadata},
     cognigy::{CallObserver as _, Caller, CircuitState, ErrorKind, Lane, Place, Route, Session, Surface, Urgency},
     outbox::settle,
@@ -70,7 +73,8 @@ pub async fn reconcile(tenant: Arc<CognigyTenant>, context: Arc<Context>, place:
     if let Some(session) = &connection.session {
         context.metrics.circuit(&key.to_string(), session.circuit());
     }
-    write(&tenant, &connection, &verdict, alerts, &context, &api).await?;
+    let handled = requested(&tenant).filter(|_| connection.session.is_some());
+    write(&tenant, &connection, &verdict, alerts, handled, &context, &api).await?;
     Ok(Action::requeue(retry))
 }
 
@@ -125,12 +129,13 @@ async fn connect(
             };
             if tenant.status.as_ref().is_none_or(|status| status.conditions.is_empty()) {
                 let verdict = status::verdict(tenant, &connection);
-                write(tenant, &connection, &verdict, None, context, api).await?;
+                write(tenant, &connection, &verdict, None, None, context, api).await?;
             }
             connection
         }
     };
-    let due = connection.state != State::Ready && connection.next_probe.is_none_or(|next| next <= Instant::now());
+    let waits = connection.next_probe.is_some_and(|next| next > Instant::now());
+    let due = requested(tenant).is_some() || connection.state != State::Ready && !waits;
     let open = connection.session.as_ref().is_some_and(|session| session.circuit() == CircuitState::Open);
     if due || open {
         let caller = caller(key, context, &connection.fingerprint, place);
@@ -139,6 +144,12 @@ async fn connect(
         probe(&mut connection, caller, listed).await;
     }
     Ok(connection)
+}
+
+/// What the annotation asks for, where that was not done yet: a probe now, whatever the last one said.
+fn requested(tenant: &CognigyTenant) -> Option<&String> {
+    let handled = tenant.status.as_ref().and_then(|status| status.last_handled_reconcile_at.as_ref());
+    tenant.annotations().get(RECONCILE_REQUESTED_ANNOTATION).filter(|asked| Some(*asked) != handled)
 }
 
 /// A new session from what the tenant names.
@@ -286,6 +297,7 @@ async fn write(
     connection: &Connection,
     verdict: &Verdict,
     alerts: Option<TenantAlerts>,
+    handled: Option<&String>,
     context: &Context,
     api: &Api<CognigyTenant>,
 ) -> Result<(), PassError> {
@@ -297,18 +309,17 @@ async fn write(
         .filter(|webhook| webhook.status.as_ref().is_some_and(|status| is_ready(&status.conditions)));
     let counts = (users.len(), ready.count());
     let figures = context.figures.of(&key);
-    let status = status::status(tenant, connection, verdict, (counts, figures), alerts, jiff::Timestamp::now());
+    let mut status = status::status(tenant, connection, verdict, (counts, figures), alerts, jiff::Timestamp::now());
     let success_rate = figures.map(|figures| figures.success_rate_percent);
     let before = tenant.status.as_ref();
     let told = before.map(|status| status.conditions.as_slice()).unwrap_or_default();
-    tell::verdict(
-        context,
-        |reason, object, note| Fact { success_rate, ..Fact::new(reason, object, note) },
-        tenant,
-        told,
-        (verdict.reason, status::event(told, verdict.reason)),
-        &verdict.message,
-    );
+    let fact = |reason, object, note| Fact { success_rate, ..Fact::new(reason, object, note) };
+    if let Some(asked) = handled {
+        let note = format!("the probe that was requested ({asked}) is done: {}", verdict.reason);
+        context.trail.record(fact(EventReason::ReconcileRequestHandled, tenant.object_ref(&()), note));
+        status.last_handled_reconcile_at = Some(asked.clone());
+    }
+    tell::verdict(context, fact, tenant, told, (verdict.reason, status::event(told, verdict.reason)), &verdict.message);
     if let Some(written) = cluster::status::write(api, tenant, &status, before).await?.applied() {
         context.wrote(&written);
     }

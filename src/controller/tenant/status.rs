@@ -126,6 +126,7 @@ pub fn status(
             CircuitState::HalfOpen => Circuit::HalfOpen,
         }),
         alerts,
+        last_handled_reconcile_at: tenant.status.as_ref().and_then(|status| status.last_handled_reconcile_at.clone()),
     };
     if let Some(figures) = figures
         && (tenant.status.as_ref() != Some(&status) || figures.is_news_to(&status.api.unwrap_or_default()))
