@@ -58,9 +58,10 @@ async fn be_available(plane: &ControlPlane) {
         let when = "2026-01-01T00:00:00Z";
         json!({"type": kind, "status": "True", "reason": reason, "lastUpdateTime": when, "lastTransitionTime": when})
     };
+    let replicas = &deployment["spec"]["replicas"];
     let status = json!({"status": {
         "observedGeneration": deployment["metadata"]["generation"],
-        "replicas": 1, "updatedReplicas": 1, "readyReplicas": 1, "availableReplicas": 1,
+        "replicas": replicas, "updatedReplicas": replicas, "readyReplicas": replicas, "availableReplicas": replicas,
         "conditions": [condition("Available", "MinimumReplicasAvailable"), condition("Progressing", "NewReplicaSetAvailable")],
     }});
     let patch = ["--subresource=status", "--type=merge", "--patch", &status.to_string()];
