@@ -21,7 +21,7 @@ use std::{fmt, time::Duration};
 use futures::StreamExt as _;
 use k8s_openapi::api::coordination::v1::{Lease, LeaseSpec};
 use kube::{
-    Api, Client, Config, ResourceExt as _,
+    Api, Config, ResourceExt as _,
     api::{PostParams, WatchEvent, WatchParams},
 };
 use thiserror::Error;
@@ -77,12 +77,10 @@ pub enum Lost {
 #[derive(Clone)]
 pub struct Election {
     api: Api<Lease>,
-    /// Where the Lease is.
-    pub namespace: String,
-    /// Its name.
-    pub name: String,
-    /// Who this process is; no two processes are the same.
-    pub identity: String,
+    namespace: String,
+    name: String,
+    /// No two processes have the same.
+    identity: String,
 }
 
 impl fmt::Debug for Election {
@@ -110,14 +108,9 @@ impl Election {
     /// nothing else holds up a renewal. `instance` is this process for people, such as its pod's name.
     pub fn new(config: Config, namespace: &str, name: &str, instance: &str) -> kube::Result<Self> {
         let client = Patience { answer: QUIET, ..Patience::default() }.client(config)?;
-        Ok(Self::over(client, namespace, name, instance))
-    }
-
-    /// The same over a client that is there.
-    pub fn over(client: Client, namespace: &str, name: &str, instance: &str) -> Self {
         let api = Api::namespaced(client, namespace);
         let identity = format!("{instance}_{}", Uuid::new_v4());
-        Self { api, namespace: namespace.to_owned(), name: name.to_owned(), identity }
+        Ok(Self { api, namespace: namespace.to_owned(), name: name.to_owned(), identity })
     }
 
     /// Stands by until it can take the Lease, then begins the term and keeps it until `end`; then it ends the term and lets go.
@@ -130,7 +123,9 @@ impl Election {
         match lost {
             Some(lost) => Err(lost),
             None => {
-                self.release(held.lease).await;
+                if timeout(TRY, self.release(held.lease)).await.is_err() {
+                    tracing::warn!(lease = %self, "the Lease was not released in time: it is free in {} s", DURATION.as_secs());
+                }
                 Ok(())
             }
         }
