@@ -135,7 +135,7 @@ where
 
     /// All that are there now.
     pub fn keys(&self) -> impl Iterator<Item = ObjectKey> {
-        self.stores.values().flat_map(|store| store.state()).map(|object| ObjectKey::of(&*object))
+        self.stores.values().flat_map(Store::state).map(|object| ObjectKey::of(&*object))
     }
 
     /// The store of one watched namespace, or of all.

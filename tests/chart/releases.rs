@@ -138,6 +138,7 @@ async fn helm_waits_for_the_operator_and_the_notes_say_what_comes_next() {
     assert!(told.contains("STATUS: deployed"), "{told}");
     for command in [
         "kubectl -n cognigy-system rollout status deployment/cognigy-operator",
+        "kubectl -n cognigy-system get lease cognigy-operator-all-8a5edab2",
         "kubectl -n cx create secret generic cognigy-oauth --from-literal=client-id=",
         "kubectl get cognigytenants,retrypolicies,cognigywebhooks -A",
     ] {

@@ -2,11 +2,21 @@
 
 use std::time::{Duration, Instant};
 
+use cognigy_operator::cluster::lease::lease_name;
 use cognigy_simulator::Options;
+use control_plane::User;
+use k8s_openapi::api::coordination::v1::Lease;
+use kube::Api;
 use rustix::process::{Signal, kill_process};
 use serde_json::json;
 
-use crate::{calls::callers, harness::world_without_operator, lease::holder};
+use crate::{
+    calls::callers,
+    harness::world_without_operator,
+    lease::holder,
+    program::{Program, free_address},
+    replica::user,
+};
 
 /// In these rounds the leader is killed; in the others it is asked to end.
 const KILLED: [usize; 2] = [7, 14];
@@ -130,6 +140,25 @@ async fn a_standby_that_ends_leaves_the_leader_alone() {
         world.eventually("it is renewed", async || history.written_by("leader") > renewals).await;
         assert_eq!(history.holders(), [Some("leader".to_owned())]);
         leader.retire().await;
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_a_namespace_of_its_own_the_lease_is_where_the_kubeconfig_leads() {
+    world_without_operator(Options::default(), async |world| {
+        let user = User::named(user(world, "leader")).group("system:masters");
+        let kubeconfig = world.plane.write_kubeconfig(&user).unwrap();
+        let arguments = ["--watch-namespaces", &world.namespace, "--leader-elect"];
+        let program = Program::start(&kubeconfig, &free_address(), &arguments);
+        program.until("/metrics", |_, text| text.contains("cognigy_operator_leader 1")).await;
+        let leases = Api::<Lease>::namespaced(world.client.clone(), "default");
+        let name = lease_name(std::slice::from_ref(&world.namespace), None);
+        let identity = leases.get(&name).await.unwrap().spec.unwrap().holder_identity;
+        assert!(identity.is_some());
+        program.terminate();
+        assert_eq!(program.end().await.0.code(), Some(0));
+        assert_eq!(leases.get(&name).await.unwrap().spec.unwrap().holder_identity, None, "it is released");
     })
     .await;
 }

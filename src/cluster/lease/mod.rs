@@ -120,15 +120,13 @@ impl Election {
         tracing::info!(lease = %self, identity = self.identity, "leading");
         let lost = end.run_until_cancelled(self.keep(&mut held, &term)).await;
         term.end();
-        match lost {
-            Some(lost) => Err(lost),
-            None => {
-                if timeout(TRY, self.release(held.lease)).await.is_err() {
-                    tracing::warn!(lease = %self, "the Lease was not released in time: it is free in {} s", DURATION.as_secs());
-                }
-                Ok(())
-            }
+        if let Some(lost) = lost {
+            return Err(lost);
         }
+        if timeout(TRY, self.release(held.lease)).await.is_err() {
+            tracing::warn!(lease = %self, "the Lease was not released in time: it is free in {} s", DURATION.as_secs());
+        }
+        Ok(())
     }
 
     /// Waits until the Lease is this candidate's; `None` at the end. A request under way is not given up then, since it might have
@@ -189,13 +187,12 @@ impl Election {
     async fn take(&self, lease: Option<Lease>) -> Result<Option<Held>, Trouble> {
         let sent = Instant::now();
         let take = |before: &LeaseSpec| taken(before, &self.identity, DURATION);
-        let written = match lease {
-            Some(lease) => within(TRY, self.replace(&lease, take)).await,
-            None => {
-                let mut lease = Lease { spec: Some(take(&LeaseSpec::default())), ..Lease::default() };
-                lease.metadata.name = Some(self.name.clone());
-                within(TRY, self.api.create(&written_by(), &lease)).await
-            }
+        let written = if let Some(lease) = lease {
+            within(TRY, self.replace(&lease, take)).await
+        } else {
+            let mut lease = Lease { spec: Some(take(&LeaseSpec::default())), ..Lease::default() };
+            lease.metadata.name = Some(self.name.clone());
+            within(TRY, self.api.create(&written_by(), &lease)).await
         };
         match written {
             Ok(lease) => Ok(Some(Held { lease, sent })),
