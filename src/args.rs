@@ -78,8 +78,9 @@ pub struct Run {
     #[arg(long, env = "COGNIGY_OPERATOR_LOG_LEVEL", value_name = "LEVEL", default_value = "info")]
     pub log_level: LogLevel,
 
-    /// OTLP endpoint for traces (this version does not export traces, and says so)
-    #[arg(long, env = "COGNIGY_OPERATOR_OTLP_ENDPOINT", value_name = "URL")]
+    /// Base URL of an OpenTelemetry collector that traces are sent to over HTTP, for example
+    /// `http://otel-collector.observability:4318` [default: no traces]
+    #[arg(long, env = "COGNIGY_OPERATOR_OTLP_ENDPOINT", value_name = "URL", value_parser = collector)]
     pub otlp_endpoint: Option<Url>,
 
     /// Accept http base URLs and sinks, for rehearsals: credentials then travel unencrypted
@@ -127,10 +128,9 @@ impl Run {
 
     /// The flags that were given and have no effect in this version, each with a sentence for the log.
     pub fn without_effect(&self) -> Vec<&'static str> {
-        let otlp = "--otlp-endpoint has no effect: this version does not export traces";
         let lease = "--leader-election-namespace has no effect without --leader-elect";
         let no_lease = self.leader_election_namespace.is_some() && !self.leader_elect;
-        [self.otlp_endpoint.is_some().then_some(otlp), no_lease.then_some(lease)].into_iter().flatten().collect()
+        no_lease.then_some(lease).into_iter().collect()
     }
 }
 
@@ -139,6 +139,15 @@ fn namespace(text: &str) -> Result<String, String> {
         Ok(text.to_owned())
     } else {
         Err(format!("`{text}` is not the name of a namespace: lower-case letters, digits and `-`, at most 63"))
+    }
+}
+
+/// The words never repeat the text, which may hold a password.
+fn collector(text: &str) -> Result<Url, String> {
+    let url = text.parse::<Url>().map_err(|error| error.to_string())?;
+    match url.scheme() {
+        "http" | "https" => Ok(url),
+        _ => Err("the URL of a collector begins with http:// or https://".to_owned()),
     }
 }
 
@@ -268,9 +277,8 @@ mod tests {
 
     #[test]
     fn flags_without_effect_say_so() {
-        let run = run(&["--otlp-endpoint", "http://otel:4317", "--leader-election-namespace=ops"]).unwrap();
-        let told = run.without_effect().join("\n");
-        assert!(told.contains("--otlp-endpoint") && told.contains("--leader-election-namespace"), "{told}");
+        let told = run(&["--leader-election-namespace=ops"]).unwrap().without_effect().join("\n");
+        assert!(told.contains("--leader-election-namespace"), "{told}");
     }
 
     #[test]
@@ -283,6 +291,7 @@ mod tests {
             ("--log-format=yaml", "possible values: json, text"),
             ("--log-level=inof", "`inof` is neither a level"),
             ("--otlp-endpoint=otel", "relative URL"),
+            ("--otlp-endpoint=otel:4318", "begins with http:// or https://"),
             ("--allow-private-callbacks=10.0.0.0/33", "`10.0.0.0/33` is not a network such as 10.0.0.0/8"),
             ("--shutdown-grace-seconds=-1", "invalid value"),
         ] {

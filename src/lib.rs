@@ -40,3 +40,4 @@ pub mod retry;
 pub mod server;
 pub mod telemetry;
 pub mod text;
+pub mod traces;

@@ -6,7 +6,8 @@ use clap::Parser as _;
 use cognigy_operator::{
     api,
     args::{Cli, Command, Run},
-    cognigy, controller, telemetry,
+    cognigy, controller,
+    telemetry::{self, Traces},
 };
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -26,11 +27,17 @@ fn main() -> ExitCode {
 }
 
 fn run(args: Run) -> Result<(), Box<dyn Error>> {
-    telemetry::init(args.log_format, &args.log_level)?;
+    let traces = args.otlp_endpoint.as_ref().map(Traces::to).transpose()?;
+    telemetry::init(args.log_format, &args.log_level, traces.as_ref())?;
     args.without_effect().iter().for_each(|sentence| tracing::warn!("{sentence}"));
     tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(async {
         let shutdown = asked_to_stop()?;
-        controller::run(args, shutdown).await.map_err(Into::into)
+        let exporting = traces.map(Traces::start);
+        let outcome = controller::run(args, shutdown).await;
+        if let Some(exporting) = exporting {
+            exporting.finish().await;
+        }
+        outcome.map_err(Into::into)
     })
 }
 

@@ -8,6 +8,7 @@ use http::{HeaderName, HeaderValue};
 use oauth2::{HttpRequest, TokenUrl};
 use secrecy::ExposeSecret as _;
 use tokio::time::Instant;
+use tracing::Instrument as _;
 use url::Url;
 use uuid::Uuid;
 
@@ -17,8 +18,8 @@ use super::problem::Problem;
 use super::session::{Inner, REQUEST_ID};
 use super::token::{Grant, NoToken, Token, TokenSource};
 use super::wire::{self, Failure, RawAnswer};
-use super::{Auth, ConfigError, Error, ErrorKind, Hosts, Route, TokenOutcome};
-use crate::redact::Redactor;
+use super::{Auth, ConfigError, Error, ErrorKind, Hosts, Route, TokenOutcome, trace};
+use crate::{redact::Redactor, traces};
 
 /// The time limit of a token request (cognigy-api.md §1).
 const TOKEN_TIMEOUT: Duration = Duration::from_secs(10);
@@ -114,7 +115,8 @@ impl Inner {
         if let Some(until) = oauth2.host.paused(began) {
             return Err(Error::paused(until, Route::Token));
         }
-        let outcome = self.exchange_token(request, oauth2).await.map_err(|mut error| {
+        let span = trace::token_request(&oauth2.url, &self.tenant);
+        let outcome = self.exchange_token(request, oauth2).instrument(span.clone()).await.map_err(|mut error| {
             error.latency = began.elapsed();
             error.redacted(&self.secrets)
         });
@@ -125,6 +127,9 @@ impl Inner {
             }
             Err(_) => TokenOutcome::Failed,
         };
+        if let Err(error) = &outcome {
+            traces::fail(&span, error.kind.as_str(), error);
+        }
         self.observer.token(&self.tenant, told, began.elapsed());
         outcome
     }
@@ -144,6 +149,7 @@ impl Inner {
             .build()
             .map_err(|error| Failure::from_build(&error).of_route(Route::Token))?;
         let raw = wire::exchange(&self.client, request).await.map_err(|failure| failure.of_route(Route::Token))?;
+        traces::answered(raw.status.as_u16());
         self.judge_grant(&raw, oauth2)
     }
 

@@ -96,6 +96,28 @@ pub enum Throttle {
 }
 
 impl ErrorKind {
+    /// One word for it, for traces.
+    pub const fn as_str(&self) -> &'static str {
+        match self {
+            Self::Unauthorized => "unauthorized",
+            Self::Forbidden { .. } => "forbidden",
+            Self::NotFound => "not_found",
+            Self::NotSupported => "not_supported",
+            Self::Conflict => "conflict",
+            Self::Rejected { .. } => "rejected",
+            Self::TooLarge { .. } => "too_large",
+            Self::RateLimited { .. } => "rate_limited",
+            Self::CircuitOpen { .. } => "circuit_open",
+            Self::Abandoned => "abandoned",
+            Self::Server { .. } => "server_error",
+            Self::Timeout => "timeout",
+            Self::Unreachable => "unreachable",
+            Self::Tls => "tls",
+            Self::Malformed => "malformed",
+            Self::LockingUnsupported => "locking_unsupported",
+        }
+    }
+
     /// Whether the same call may succeed later without anybody changing anything.
     pub const fn is_passing(&self) -> bool {
         matches!(self, Self::Server { .. } | Self::Timeout | Self::Unreachable | Self::Malformed | Self::Conflict)

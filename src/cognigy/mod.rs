@@ -41,6 +41,7 @@ mod trace;
 mod webhooks;
 mod wire;
 
+pub use crate::traces::TraceContext;
 pub use answer::Answer;
 pub use breaker::CircuitState;
 pub use catalogue::{BotWebhookRef, Freshness, Held, Listed, ListedBotWebhook};
@@ -55,7 +56,6 @@ pub use observer::{CallObserver, Code, Route, Silent, TokenOutcome};
 pub use policy::{BackoffStrategy, BackoffType, IntervalPolicy, StoredPolicy, WindowPolicy};
 pub use session::Session;
 pub use tls::tls_cause;
-pub use trace::TraceContext;
 pub use webhooks::{Precondition, Read};
 pub(crate) use wire::Failure as HttpFailure;
 pub use wire::client as http_client;

@@ -73,6 +73,19 @@ impl Route {
         }
     }
 
+    /// Its path with the names of what differs from call to call, without the tenant's prefix; empty for the token URL, which is
+    /// the tenant's own.
+    pub const fn template(self) -> &'static str {
+        match self {
+            Self::Token => "",
+            Self::CreateIntegration | Self::ListIntegrations => "/api/v1/integrations",
+            Self::UpdateIntegration | Self::GetIntegration | Self::DeleteIntegration => "/api/v1/integrations/{id}",
+            Self::GetWebhook | Self::PutWebhook => "/api/v2/webhooks/{id}",
+            Self::ListBotWebhooks => "/api/v2/bots/{botId}/webhooks",
+            Self::PatchBotWebhook => "/api/v2/bots/{botId}/webhooks/{webhookId}",
+        }
+    }
+
     /// Whether the call carries an object of ours, which Cognigy may refuse by its own validation (cognigy-api.md §7).
     pub const fn sends_object(self) -> bool {
         matches!(self, Self::CreateIntegration | Self::UpdateIntegration | Self::PutWebhook | Self::PatchBotWebhook)

@@ -9,7 +9,6 @@ use http::header::{ACCEPT, CONTENT_TYPE};
 use http::{HeaderName, HeaderValue, Method, StatusCode};
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
-use tracing::{Instrument as _, Span, field};
 use url::Url;
 use uuid::Uuid;
 
@@ -22,6 +21,7 @@ use super::gate::{Host, Membership, NoTurn, Rate, Slot};
 use super::problem::{self, Problem};
 use super::refused::Refused;
 use super::token::{NoToken, Token};
+use super::trace::CallTrace;
 use super::wire::{self, Failure, RawAnswer};
 use super::{
     Answer, CallObserver, Caller, CircuitState, Code, Concurrency, ConfigError, Error, ErrorKind, Hosts, Route,
@@ -219,20 +219,13 @@ impl Session {
         call: Call<'_>,
         read: impl Fn(&Reply) -> Result<T, String>,
     ) -> Result<Answer<T>, Error> {
-        let trace = self.trace.unwrap_or_else(TraceContext::fresh);
-        let span = tracing::info_span!(
-            "cognigy_call",
-            tenant = self.inner.tenant,
-            route = call.route.as_str(),
-            trace_id = trace.trace_id(),
-            status = field::Empty,
-            latency_ms = field::Empty,
-            cognigy_trace_id = field::Empty,
-        );
         // Neither waiting for a turn nor for an answer holds a place at work.
         let call = call.secrets(&self.hidden);
-        let sent = self.inner.send(call, trace, &self.caller, read).instrument(span);
-        self.caller.place.free_while(sent).await
+        let trace = CallTrace::begin(&call, &self.inner.tenant, &self.inner.base_url, self.trace);
+        let sent = trace.over(self.inner.send(call, &trace, &self.caller, read));
+        let result = self.caller.place.free_while(sent).await;
+        trace.ended(&result);
+        result
     }
 }
 
@@ -240,7 +233,7 @@ impl Inner {
     async fn send<T>(
         &self,
         mut call: Call<'_>,
-        trace: TraceContext,
+        trace: &CallTrace,
         caller: &Caller,
         read: impl Fn(&Reply) -> Result<T, String>,
     ) -> Result<Answer<T>, Error> {
@@ -252,14 +245,14 @@ impl Inner {
             call = call.header(REQUEST_ID, &Uuid::new_v4().to_string());
         }
         let mut spent = Duration::ZERO;
-        let mut repeated = false;
+        let mut repeated = 0;
         loop {
-            let (result, token) = self.send_once(&call, trace, caller, &read).await;
+            let (result, token) = self.send_once(&call, (trace, repeated), caller, &read).await;
             match (result, token) {
-                (Err(error), Some(token)) if error.kind == ErrorKind::Unauthorized && !repeated => {
+                (Err(error), Some(token)) if error.kind == ErrorKind::Unauthorized && repeated == 0 => {
                     self.credentials.forget(&token).await;
                     spent += error.latency;
-                    repeated = true;
+                    repeated += 1;
                 }
                 (Err(mut error), token) => {
                     // A scope that is granted later is only in a token that is fetched later.
@@ -285,7 +278,7 @@ impl Inner {
     async fn send_once<T>(
         &self,
         call: &Call<'_>,
-        trace: TraceContext,
+        (trace, repeated): (&CallTrace, i64),
         caller: &Caller,
         read: impl Fn(&Reply) -> Result<T, String>,
     ) -> (Result<Answer<T>, Error>, Option<Token>) {
@@ -311,6 +304,7 @@ impl Inner {
                 return (Err(error), None);
             }
         };
+        trace.sent(repeated);
         let result = self.exchange(call, trace, &authentication, read).await;
         match &result {
             Err(error) if error.kind.is_trouble() => admission.failed(Instant::now()),
@@ -345,7 +339,7 @@ impl Inner {
     async fn exchange<T>(
         &self,
         call: &Call<'_>,
-        trace: TraceContext,
+        trace: &CallTrace,
         authentication: &Authentication,
         read: impl Fn(&Reply) -> Result<T, String>,
     ) -> Result<Answer<T>, Error> {
@@ -378,16 +372,7 @@ impl Inner {
         // Whatever an error quotes: the answer, a certificate, a library's words.
         let result = result.map_err(|error| error.redacted(&secrets));
         self.observer.call(&self.tenant, call.route, code, latency);
-        let span = Span::current();
-        span.record("status", field::display(code));
-        span.record("latency_ms", latency.as_secs_f64() * 1000.0);
-        let trace_id = match &result {
-            Ok(answer) => &answer.trace_id,
-            Err(error) => &error.trace_id,
-        };
-        if let Some(trace_id) = trace_id {
-            span.record("cognigy_trace_id", trace_id);
-        }
+        trace.answered(code, latency, &result);
         match result {
             Ok(mut answer) => {
                 answer.latency = latency;
@@ -406,7 +391,7 @@ impl Inner {
     fn request(
         &self,
         call: &Call<'_>,
-        trace: TraceContext,
+        trace: &CallTrace,
         authentication: &Authentication,
     ) -> reqwest::Result<reqwest::Request> {
         let mut url = self.base_url.clone();
@@ -419,7 +404,7 @@ impl Inner {
             .request(call.method.clone(), url)
             .headers(call.headers.clone())
             .header(ACCEPT, JSON)
-            .header(TRACEPARENT, trace.traceparent())
+            .header(TRACEPARENT, trace.context.traceparent())
             .header(authentication.name.clone(), authentication.value.clone());
         if !call.query.is_empty() {
             request = request.query(&call.query);

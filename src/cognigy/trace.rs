@@ -1,32 +1,86 @@
-//! W3C trace context, so that a call can be found in Cognigy's logs.
+//! What a call leaves behind for whoever looks for it: a span in the logs, one in a trace, and the header that names both.
 
-use rand::Rng as _;
+use std::time::Duration;
 
-/// The trace that a call belongs to (W3C Trace Context, `traceparent` version 00).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct TraceContext {
-    trace_id: u128,
+use tokio::time::Instant;
+use tracing::{
+    Instrument as _, Span,
+    field::{self, Empty},
+};
+use url::Url;
+
+use super::{Answer, Code, Error, Route, call::Call};
+use crate::traces::{self, TraceContext};
+
+/// A call from the moment when it is asked for, its waiting included.
+pub(super) struct CallTrace {
+    pub context: TraceContext,
+    began: Instant,
+    span: Span,
+    log: Span,
 }
 
-impl TraceContext {
-    /// A new trace.
-    pub fn fresh() -> Self {
-        Self { trace_id: rand::rng().random_range(1..=u128::MAX) }
+impl CallTrace {
+    /// A call that begins now; `given` is the trace that it belongs to, where that is not the one of the pass.
+    pub fn begin(call: &Call<'_>, tenant: &str, server: &Url, given: Option<TraceContext>) -> Self {
+        let route = call.route.as_str();
+        let span = traces::call(call.method.as_str(), (route, call.route.template()), server, tenant);
+        let context = given.or_else(|| TraceContext::of(&span)).unwrap_or_else(TraceContext::fresh);
+        let log = span.in_scope(|| {
+            tracing::info_span!(
+                "cognigy_call",
+                tenant,
+                route,
+                trace_id = context.trace_id(),
+                status = Empty,
+                latency_ms = Empty,
+                cognigy_trace_id = Empty,
+            )
+        });
+        Self { context, began: Instant::now(), span, log }
     }
 
-    /// An existing trace; `None` for zero, which the standard forbids.
-    pub fn from_trace_id(trace_id: u128) -> Option<Self> {
-        (trace_id != 0).then_some(Self { trace_id })
+    /// Whatever is done within it.
+    pub fn over<T>(&self, work: impl Future<Output = T>) -> impl Future<Output = T> {
+        work.instrument(self.log.clone()).instrument(self.span.clone())
     }
 
-    /// The trace id as 32 hex digits.
-    pub fn trace_id(&self) -> String {
-        format!("{:032x}", self.trace_id)
+    /// It is sent now for the `nth` time, counted from zero.
+    pub fn sent(&self, nth: i64) {
+        if nth == 0 {
+            self.span.record("cognigy.wait_ms", milliseconds(self.began.elapsed()));
+        } else {
+            self.span.record("http.request.resend_count", nth);
+        }
     }
 
-    /// A `traceparent` header value with a new span id, sampled.
-    pub(super) fn traceparent(&self) -> String {
-        let span_id: u64 = rand::rng().random_range(1..=u64::MAX);
-        format!("00-{:032x}-{span_id:016x}-01", self.trace_id)
+    /// It was answered, or an answer will not come.
+    pub fn answered<T>(&self, code: Code, latency: Duration, result: &Result<Answer<T>, Error>) {
+        self.log.record("status", field::display(code));
+        self.log.record("latency_ms", milliseconds(latency));
+        if let Code::Status(status) = code {
+            self.span.record("http.response.status_code", i64::from(status));
+        }
+        let (Ok(Answer { trace_id, .. }) | Err(Error { trace_id, .. })) = result;
+        if let Some(trace_id) = trace_id {
+            self.log.record("cognigy_trace_id", trace_id);
+            self.span.record("cognigy.trace_id", trace_id);
+        }
     }
+
+    /// It is over.
+    pub fn ended<T>(&self, result: &Result<Answer<T>, Error>) {
+        if let Err(error) = result {
+            traces::fail(&self.span, error.kind.as_str(), error);
+        }
+    }
+}
+
+/// A token request, to be made within this span.
+pub(super) fn token_request(server: &Url, tenant: &str) -> Span {
+    traces::call("POST", (Route::Token.as_str(), server.path()), server, tenant)
+}
+
+fn milliseconds(duration: Duration) -> f64 {
+    duration.as_secs_f64() * 1000.0
 }

@@ -26,6 +26,7 @@ use kube::{
 use serde::de::DeserializeOwned;
 use tokio::{sync::Semaphore, task::JoinSet};
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument as _;
 
 use super::{
     backoff,
@@ -50,6 +51,7 @@ use crate::{
     metrics::Metrics,
     probe::Prober,
     server::{Gate, Readiness},
+    traces,
 };
 
 /// The watches and controllers.
@@ -297,7 +299,7 @@ impl Work {
     }
 }
 
-/// One pass, counted and timed.
+/// One pass, counted, timed and traced.
 async fn measured<K, F>(
     object: Arc<K>,
     context: Arc<Context>,
@@ -310,10 +312,12 @@ where
 {
     let started = Instant::now();
     let key = ObjectKey::of(&*object);
-    let outcome = reconcile(object, context.clone(), place).await;
-    let label = if outcome.is_ok() { "ok" } else { "error" };
-    context.metrics.reconcile(&K::kind(&()), label, started.elapsed());
+    let span = traces::pass(&K::kind(&()), &key.namespace, &key.name, object.meta().generation);
+    let outcome = reconcile(object, context.clone(), place).instrument(span.clone()).await;
+    span.record("cognigy.outcome", if outcome.is_ok() { "ok" } else { "error" });
+    context.metrics.reconcile(&K::kind(&()), outcome.is_ok(), started.elapsed());
     if let Err(error) = &outcome {
+        traces::fail(&span, "kubernetes", error);
         tracing::warn!(kind = %K::kind(&()), object = %key, %error, "a pass failed and is repeated");
     }
     outcome

@@ -255,11 +255,14 @@ impl Courier {
     }
 
     async fn deliver(&self, lane: &Lane, owner: &Owner, message: &Undelivered) -> Result<(), SinkError> {
-        let limit = sink::time_limit(lane.sink);
-        let sink = timeout(limit, self.office.sink(&lane.tenant, lane.sink)).await.unwrap_or_else(|_| {
-            Err(SinkError::NotUsable("Kubernetes did not answer in time when the sink's Secrets were read".into()))
-        })?;
-        sink.post(&CloudEvent::of(message, owner.to_string()), limit).await
+        let (limit, event) = (sink::time_limit(lane.sink), CloudEvent::of(message, owner.to_string()));
+        let delivery = async {
+            let sink = timeout(limit, self.office.sink(&lane.tenant, lane.sink)).await.unwrap_or_else(|_| {
+                Err(SinkError::NotUsable("Kubernetes did not answer in time when the sink's Secrets were read".into()))
+            })?;
+            sink.post(&event, limit).await
+        };
+        sink::traced((lane.sink, &lane.tenant), &event, delivery).await
     }
 
     /// Remembers what became of a message, and has the status say it.

@@ -110,7 +110,8 @@ impl Monitor {
     async fn post(&self, tenant: &ObjectKey, event: &CloudEvent) -> Result<(), SinkError> {
         let limit = sink::time_limit(SinkKind::Monitoring);
         let post = async { self.office.sink(tenant, SinkKind::Monitoring).await?.post(event, limit).await };
-        timeout(limit, post).await.unwrap_or(Err(SinkError::TooLate(limit)))
+        let delivery = async { timeout(limit, post).await.unwrap_or(Err(SinkError::TooLate(limit))) };
+        sink::traced((SinkKind::Monitoring, tenant), event, delivery).await
     }
 }
 

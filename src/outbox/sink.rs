@@ -6,13 +6,15 @@ use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use reqwest::Client;
 use secrecy::{ExposeSecret as _, SecretString};
 use thiserror::Error;
+use tracing::Instrument as _;
 use url::Url;
 
 use super::CloudEvent;
 use crate::{
-    api::SinkKind,
+    api::{ObjectKey, SinkKind},
     cognigy::{ErrorKind, HttpFailure},
     redact::Redactor,
+    traces,
 };
 
 /// How long a sink may take to answer (cognigy-api.md §6).
@@ -42,6 +44,30 @@ pub enum SinkError {
     /// No connection, or it broke.
     #[error("the sink cannot be reached: {0}")]
     Unreachable(String),
+}
+
+impl SinkError {
+    /// One word for it, for traces.
+    pub const fn as_str(&self) -> &'static str {
+        match self {
+            Self::NotUsable(_) => "not_usable",
+            Self::Refused(_) => "refused",
+            Self::TooLate(_) => "timeout",
+            Self::Tls(_) => "tls",
+            Self::Unreachable(_) => "unreachable",
+        }
+    }
+}
+
+/// One try to deliver a message, as a trace of its own.
+pub async fn traced(
+    (kind, tenant): (SinkKind, &ObjectKey),
+    event: &CloudEvent,
+    delivery: impl Future<Output = Result<(), SinkError>>,
+) -> Result<(), SinkError> {
+    let span = traces::delivery(kind.as_str(), tenant, (&event.id, &event.type_, &event.source));
+    let delivered = delivery.instrument(span.clone()).await;
+    delivered.inspect_err(|error| traces::fail(&span, error.as_str(), error))
 }
 
 fn advice(status: StatusCode) -> &'static str {
@@ -98,6 +124,7 @@ impl Sink {
                 _ => SinkError::Unreachable(detail),
             }
         })?;
+        traces::answered(answer.status().as_u16());
         if answer.status().is_success() { Ok(()) } else { Err(SinkError::Refused(answer.status())) }
     }
 }

@@ -23,16 +23,18 @@ use tokio::{
     time::{Instant, timeout},
 };
 use tokio_rustls::TlsConnector;
+use tracing::Span;
 use url::{Host, Url};
 
 use super::{
     guard::{Guard, Refusal, literal, port_of, without_root},
-    request::{request, trace_id},
+    request::request,
     tls::{self, Settings, TlsFailure, TlsVersion},
 };
 use crate::{
     net::{Resolver, SystemResolver},
     text,
+    traces::TraceContext,
 };
 
 /// How much of an answer is read before it is cut.
@@ -106,8 +108,8 @@ impl Prober {
         let until = Deadline { started: Instant::now(), limit: check.timeout };
         let mut seen =
             Seen { stage: Stage::Preparing, http_status: None, tls_version: None, certificate_expires_at: None };
-        let trace_id = trace_id();
-        let outcome = timeout(check.timeout, self.attempt(check, guard, &trace_id, until, &mut seen)).await;
+        let trace = TraceContext::of(&Span::current()).unwrap_or_else(TraceContext::fresh);
+        let outcome = timeout(check.timeout, self.attempt(check, guard, trace, until, &mut seen)).await;
         let result = match outcome {
             Ok(Err(Stop::Refused(refusal))) => return Err(refusal),
             Ok(Err(Stop::Failed(message))) => Err(message),
@@ -121,7 +123,7 @@ impl Prober {
             passing,
             http_status: seen.http_status.map(|status| status.as_u16()),
             latency: until.started.elapsed(),
-            trace_id,
+            trace_id: trace.trace_id(),
             tls_version: seen.tls_version,
             certificate_expires_at: seen.certificate_expires_at,
             message,
@@ -132,11 +134,11 @@ impl Prober {
         &self,
         check: &Check,
         guard: &Guard,
-        trace_id: &str,
+        trace: TraceContext,
         until: Deadline,
         seen: &mut Seen,
     ) -> Result<StatusCode, Stop> {
-        let request = request(&check.url, &check.headers, check.version, trace_id).map_err(Stop::failed)?;
+        let request = request(&check.url, &check.headers, check.version, trace).map_err(Stop::failed)?;
         let (host, name) = host_of(&check.url)?;
         seen.stage = Stage::Resolving;
         let addresses = self.addresses(&check.url, &host, guard).await?;

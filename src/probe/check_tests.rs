@@ -20,7 +20,7 @@ fn verdict_on(answer: &[u8]) -> Result<StatusCode, String> {
             let _ = theirs.write_all(answer).await;
         };
         let url = Url::parse("https://api.example.com/hook").unwrap();
-        let request = request(&url, &[], 1, &trace_id()).unwrap();
+        let request = request(&url, &[], 1, TraceContext::fresh()).unwrap();
         let mut seen =
             Seen { stage: Stage::Preparing, http_status: None, tls_version: None, certificate_expires_at: None };
         let (told, ()) = tokio::join!(exchange(ours, request, &mut seen), answering);

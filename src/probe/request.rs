@@ -10,7 +10,8 @@ use jiff::Timestamp;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Serialize;
 use url::{Position, Url};
-use uuid::Uuid;
+
+use crate::traces::TraceContext;
 
 const USER_AGENT: HeaderValue =
     HeaderValue::from_static(concat!("CognigyWebhookRegistrar/", env!("CARGO_PKG_VERSION")));
@@ -44,11 +45,11 @@ pub(super) enum InvalidRequest {
 
 /// The body, in the order of cognigy-api.md §5.
 #[derive(Serialize)]
-struct Body<'a> {
+struct Body {
     source: &'static str,
     event: &'static str,
     timestamp: i64,
-    trace_id: &'a str,
+    trace_id: String,
     data: Data,
 }
 
@@ -58,22 +59,17 @@ struct Data {
     version: i64,
 }
 
-/// A new id for body and `traceparent`: 32 hexadecimal digits, not all zero.
-pub(super) fn trace_id() -> String {
-    Uuid::new_v4().simple().to_string()
-}
-
 pub(super) fn request(
     url: &Url,
     headers: &[(String, SecretString)],
     version: i64,
-    trace_id: &str,
+    trace: TraceContext,
 ) -> Result<Request<Full<Bytes>>, InvalidRequest> {
     let body = Body {
         source: "cognigy-registrar",
         event: "health_check",
         timestamp: Timestamp::now().as_second(),
-        trace_id,
+        trace_id: trace.trace_id(),
         data: Data { status: "ready", version },
     };
     let mut request = Request::builder()
@@ -84,7 +80,7 @@ pub(super) fn request(
     let host = value(header::HOST, url[Position::BeforeHost..Position::AfterPort].as_bytes())?;
     request.headers_mut().insert(header::HOST, host);
     request.headers_mut().insert(header::USER_AGENT, USER_AGENT);
-    request.headers_mut().insert(TRACEPARENT, value(TRACEPARENT, traceparent(trace_id).as_bytes())?);
+    request.headers_mut().insert(TRACEPARENT, value(TRACEPARENT, trace.traceparent().as_bytes())?);
     request.headers_mut().entry(header::CONTENT_TYPE).or_insert(JSON);
     Ok(request)
 }
@@ -108,19 +104,14 @@ fn value(name: HeaderName, bytes: &[u8]) -> Result<HeaderValue, InvalidRequest> 
     HeaderValue::from_bytes(bytes).map_err(|error| InvalidRequest::Value(name, error))
 }
 
-/// W3C Trace Context: version, trace, this span, sampled.
-fn traceparent(trace_id: &str) -> String {
-    let (span, _) = Uuid::new_v4().as_u64_pair();
-    format!("00-{trace_id}-{span:016x}-01")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn build(url: &str, headers: &[(&str, &str)]) -> Result<Request<Full<Bytes>>, InvalidRequest> {
         let headers: Vec<_> = headers.iter().map(|(name, value)| ((*name).to_owned(), (*value).into())).collect();
-        request(&Url::parse(url).unwrap(), &headers, 2, "0af7651916cd43dd8448eb211c80319c")
+        let trace = TraceContext::from_trace_id(0x0af7_6519_16cd_43dd_8448_eb21_1c80_319c).unwrap();
+        request(&Url::parse(url).unwrap(), &headers, 2, trace)
     }
 
     #[test]

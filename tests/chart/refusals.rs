@@ -27,7 +27,7 @@ const REFUSED: [(&str, &str); 34] = [
     ("service.type=ExternalName", "at '/service/type': value must be one of 'ClusterIP', 'NodePort', 'LoadBalancer'"),
     ("commonLabels.team=c x", "at '/commonLabels/team': 'c x' does not match pattern"),
     ("extraArgs={watch-namespaces=cx}", "at '/extraArgs/0': 'watch-namespaces=cx' does not match pattern"),
-    ("otlp.endpoint=otel:4317", "at '/otlp/endpoint': 'otel:4317' does not match pattern"),
+    ("otlp.endpoint=otel:4318", "at '/otlp/endpoint': 'otel:4318' does not match pattern"),
     ("log.level=inof", "log.level: `inof` is neither a level (off, error, warn, info, debug, trace) nor"),
     ("allowPrivateCallbacks={10.0.0.0}", "allowPrivateCallbacks: `10.0.0.0` is not a network such as 10.0.0.0/8"),
     (
@@ -49,7 +49,7 @@ const REFUSED: [(&str, &str); 34] = [
     ),
     ("serviceMonitor.enabled=true,podMonitor.enabled=true", "every metric would be read twice; enable one of them"),
     ("serviceMonitor.enabled=true,service.enabled=false", "to do without a Service enable podMonitor instead"),
-    ("otlp.enabled=true", "otlp.enabled needs otlp.endpoint, for example http://otel-collector.observability:4317"),
+    ("otlp.enabled=true", "otlp.enabled needs otlp.endpoint, for example http://otel-collector.observability:4318"),
 ];
 
 #[tokio::test]

@@ -51,7 +51,7 @@ async fn the_operator_understands_the_arguments_of_every_set() {
     let networks: Vec<_> = everything.allow_private_callbacks.iter().map(ToString::to_string).collect();
     assert_eq!(networks, ["10.0.0.0/8", "fd00::/8"]);
     assert!(everything.allow_insecure_http);
-    assert_eq!(everything.otlp_endpoint.unwrap().as_str(), "http://otel-collector.observability:4317/");
+    assert_eq!(everything.otlp_endpoint.unwrap().as_str(), "http://otel-collector.observability:4318/");
     assert_eq!(everything.http_listen.to_string(), "[::]:8080");
     assert_eq!(everything.shutdown_grace_seconds, 55, "five seconds are left to tell the end");
     for set in ["defaults", "available", "bare"] {
@@ -75,6 +75,26 @@ async fn the_role_names_the_lease_as_the_operator_does() {
         let named: Vec<_> = rules.filter_map(|rule| rule["resourceNames"][0].as_str()).collect();
         let rights = run.leader_elect && name != "bare";
         assert_eq!(named, if rights { vec![lease.as_str()] } else { vec![] }, "{name}");
+    }
+}
+
+#[tokio::test]
+async fn the_network_policy_opens_the_port_of_the_collector_of_traces() {
+    let egress = async |arguments: &[&str]| {
+        let objects =
+            objects(&template(&[&["--set", "networkPolicy.enabled=true"], arguments].concat()).await.unwrap());
+        only(&objects, "NetworkPolicy")["spec"]["egress"].as_array().unwrap().clone()
+    };
+    let without = egress(&[]).await;
+    for (endpoint, port) in [
+        ("http://otel-collector.observability:4318", 4318),
+        ("https://user:pass@otel.example.com:8443/otlp", 8443),
+        ("https://otel.example.com/v1/traces", 443),
+        ("http://[fd00::1]", 80),
+    ] {
+        let with = egress(&["--set", "otlp.enabled=true", "--set-string", &format!("otlp.endpoint={endpoint}")]).await;
+        let added = json!({"ports": [{"protocol": "TCP", "port": port}]});
+        assert_eq!(with, [without.clone(), vec![added]].concat(), "{endpoint}");
     }
 }
 
@@ -151,6 +171,19 @@ async fn the_definitions_are_those_of_the_repository_with_labels_and_annotations
         }
         assert_eq!(rendered, definitions());
     }
+}
+
+#[tokio::test]
+async fn rules_and_dashboard_arrive_as_they_are_in_the_repository() {
+    let file = |name: &str| Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy/monitoring").join(name);
+    let parsed = |text: &str| serde_saphyr::from_str::<Value>(text).unwrap();
+    let (_, values) = value_sets().into_iter().find(|(name, _)| name == "everything").unwrap();
+    let rendered = objects(&rendered(&values).await);
+    // Helm has templates in `{{ }}`, and so have the alerts' texts.
+    assert_eq!(only(&rendered, "PrometheusRule")["spec"], parsed(&fs::read_to_string(file("rules.yaml")).unwrap()));
+    let dashboard = |map: &&Value| map["data"]["cognigy-operator.json"].as_str().map(str::to_owned);
+    let dashboard = of_kind(&rendered, "ConfigMap").iter().find_map(dashboard).unwrap();
+    assert_eq!(parsed(&dashboard), parsed(&fs::read_to_string(file("dashboard.json")).unwrap()));
 }
 
 #[tokio::test]

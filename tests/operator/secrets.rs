@@ -11,6 +11,7 @@ use control_plane::User;
 use serde_json::{Value, json};
 
 use crate::{
+    collector::Collector,
     harness::{World, world_with_bodies_in_the_audit_log},
     program::{Program, free_address},
     secrets::marks::{Mark, Places, line},
@@ -158,7 +159,9 @@ async fn no_secret_is_told_through_whole_lives_whatever_fails_and_whoever_repeat
     let options = Options { credentials: credentials(), ..Options::default() };
     world_with_bodies_in_the_audit_log(options, async |world| {
         let kubeconfig = world.plane.write_kubeconfig(&User::named(&world.user).group("system:masters")).unwrap();
-        let arguments = ["--watch-namespaces", &world.namespace, "--log-level", "trace"];
+        let collector = Collector::start().await;
+        let scope = ["--watch-namespaces", &world.namespace];
+        let arguments = [&scope[..], &["--log-level", "trace", "--otlp-endpoint", &collector.url]].concat();
         let program = Program::start(&kubeconfig, &free_address(), &arguments);
         program.ready().await;
         let values = [("client-id", CLIENT_ID), ("client-secret", CLIENT_SECRET), ("api-key", API_KEY), ("bearer", BEARER)];
@@ -253,6 +256,7 @@ async fn no_secret_is_told_through_whole_lives_whatever_fails_and_whoever_repeat
         let (_, lines) = program.end().await;
         let mut places = Places::default();
         places.add("metrics", [metrics]);
+        places.add("traces", collector.texts());
         places.add("standard output and error", lines);
         for event in world.plane.audit_events().unwrap().into_iter().filter(|event| event.user == world.user) {
             if event.is_write() {
@@ -290,7 +294,7 @@ async fn no_secret_is_told_through_whole_lives_whatever_fails_and_whoever_repeat
         assert!(tokens.len() > 4, "{tokens:?}");
         secrets.push(Mark::new("somebody else's header", FOREIGN));
         places.show_none_of(&secrets);
-        for place in ["standard output and error", "what the operator wrote to Kubernetes"] {
+        for place in ["standard output and error", "what the operator wrote to Kubernetes", "traces"] {
             assert!(places.count(place, "***") > 20, "{place}: nothing was repeated");
         }
         assert!(places.count("standard output and error", "\"TRACE\"") > 0);

@@ -32,15 +32,16 @@ struct Args {
 enum Command {
     /// Write deploy/argocd/argocd-cm.yaml, from the scripts beside it
     Argocd,
-    /// Write what of the Helm chart is written by machine: the values in its README, its definitions, deploy/install.yaml
+    /// Write what of the Helm chart is written by machine: the values in its README, its definitions, its
+    /// rules and dashboard, deploy/install.yaml
     Chart,
-    /// Build kube-apiserver, etcd, kubectl, helm, kubeconform and kube-score once, and say where they are
+    /// Build kube-apiserver, etcd, kubectl, helm, kubeconform, kube-score and promtool once, and say where they are
     ControlPlane,
     /// Write the custom resource definitions to deploy/crds/ and into the chart
     Crds,
     /// Show the operator at work on a real control plane, with a simulated Cognigy
     Demo(demo::Args),
-    /// Write the field reference to docs/reference.md, from deploy/crds/
+    /// Write the field reference to docs/reference.md, from deploy/crds/, and the table in docs/metrics.md
     Docs,
     /// Run the property tests with many more cases and printed seeds, for as long as you like
     Fuzz(fuzz::Args),

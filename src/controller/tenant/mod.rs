@@ -31,6 +31,7 @@ use crate::{
     cluster::{self, audit::Fact, metadata},
     cognigy::{CallObserver as _, Caller, CircuitState, ErrorKind, Lane, Place, Route, Session, Surface, Urgency},
     outbox::settle,
+    traces,
 };
 
 /// Refused credentials are tried again this often, however many webhooks wait.
@@ -41,6 +42,7 @@ const FIRST_RETRY: Duration = Duration::from_secs(2);
 /// One pass over a tenant.
 pub async fn reconcile(tenant: Arc<CognigyTenant>, context: Arc<Context>, place: Place) -> Result<Action, PassError> {
     let key = ObjectKey::of(&*tenant);
+    traces::of_tenant(&key);
     let api: Api<CognigyTenant> = Api::namespaced(context.client.clone(), &key.namespace);
     let Some(tenant) = context.fresh(&api, tenant).await? else { return Ok(Action::await_change()) };
     if tenant.metadata.deletion_timestamp.is_some() && context.index.webhooks_of_tenant(&key).is_empty() {
@@ -302,6 +304,7 @@ async fn write(
     api: &Api<CognigyTenant>,
 ) -> Result<(), PassError> {
     let key = ObjectKey::of(tenant);
+    traces::told(verdict.reason.as_str());
     let users = context.index.webhooks_of_tenant(&key);
     let ready = users
         .iter()

@@ -51,10 +51,12 @@ use super::{
 use crate::{
     api::{CognigyWebhook, CognigyWebhookStatus, Reason},
     cognigy::Place,
+    traces,
 };
 
 /// One pass over a webhook.
 pub async fn reconcile(webhook: Arc<CognigyWebhook>, context: Arc<Context>, place: Place) -> Result<Action, PassError> {
+    traces::of_tenant(&webhook.tenant_key());
     let api: Api<CognigyWebhook> = Api::namespaced(context.client.clone(), &webhook.namespace().unwrap_or_default());
     let Some(webhook) = context.fresh(&api, webhook).await? else { return Ok(Action::await_change()) };
     let Some(webhook) = settle::note(webhook, &context, &api).await? else { return Ok(Action::await_change()) };

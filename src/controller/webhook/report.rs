@@ -9,6 +9,7 @@ use std::{
 
 use jiff::Timestamp;
 use kube::{Api, Resource as _, ResourceExt as _, runtime::controller::Action};
+use tracing::Span;
 
 use super::{
     apply::Pass,
@@ -34,6 +35,7 @@ use crate::{
         status::is_ready,
         tell, tenant,
     },
+    traces,
 };
 
 /// How long after a change in Kubernetes' own trouble, or where nothing else says when.
@@ -216,6 +218,7 @@ impl<'a> Report<'a> {
         }
         let mut draft = draft.or_else(|| self.webhook.status.clone()).unwrap_or_default();
         let message = failure.message();
+        traces::fail(&Span::current(), disposition.reason.as_str(), &message);
         let (verdict, wait) = self.next_try(&disposition, message, &mut draft);
         if disposition.class == Class::Tenant {
             self.blame(&disposition, &failure);
@@ -254,6 +257,7 @@ impl<'a> Report<'a> {
 
     /// Tells the verdict: the event that it means, the metrics, and the status where it says something new.
     async fn write(self, mut draft: CognigyWebhookStatus, verdict: Verdict, synced: bool) -> Result<(), PassError> {
+        traces::told(verdict.reason.as_str());
         let old = self.webhook.status.as_ref();
         let now = Timestamp::now();
         if self.session.is_some()

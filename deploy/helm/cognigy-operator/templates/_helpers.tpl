@@ -67,6 +67,12 @@ annotations:
 {{- end -}}
 {{- end -}}
 
+{{/* The port of the collector of traces. */}}
+{{- define "cognigy-operator.otlpPort" -}}
+{{- $url := urlParse .Values.otlp.endpoint -}}
+{{- regexFind ":[0-9]+$" $url.host | trimPrefix ":" | default (ternary "80" "443" (eq $url.scheme "http")) -}}
+{{- end -}}
+
 {{- define "cognigy-operator.args" -}}
 - run
 {{- with .Values.watchNamespaces }}

@@ -33,6 +33,6 @@
 {{- fail "serviceMonitor.enabled needs service.enabled; to do without a Service enable podMonitor instead" -}}
 {{- end -}}
 {{- if and .Values.otlp.enabled (not .Values.otlp.endpoint) -}}
-{{- fail "otlp.enabled needs otlp.endpoint, for example http://otel-collector.observability:4317" -}}
+{{- fail "otlp.enabled needs otlp.endpoint, for example http://otel-collector.observability:4318" -}}
 {{- end -}}
 {{- end -}}

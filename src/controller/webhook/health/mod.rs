@@ -15,6 +15,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use secrecy::{ExposeSecret as _, SecretString};
+use tracing::{Instrument as _, Span};
 
 pub use self::{
     before::{Checked, check, known, subject},
@@ -34,6 +35,7 @@ use crate::{
     controller::{context::Context, error::Failure, office, tenant},
     outbox::message::Monitoring,
     probe::{Check, Report},
+    traces,
 };
 
 /// Makes one check and shows it in the figures.
@@ -56,15 +58,31 @@ async fn probe(
         timeout: Duration::from_secs(u64::try_from(settings.timeout_seconds).unwrap_or(5)),
         ca_bundle: bundle.map(|pem| pem.expose_secret().as_bytes().into()),
     };
-    let mut report = context.prober.check(&check, &wish.guard).await?;
+    let span = traces::health_check(&check.url);
+    let checked = context.prober.check(&check, &wish.guard).instrument(span.clone()).await;
+    let mut report = checked.inspect_err(|refusal| traces::fail(&span, "callback_forbidden", refusal))?;
     // The callback knows what it was sent, and chooses the names in its certificate.
     report.message = registration.secrets().redact(&report.message);
+    trace(&span, &report);
     let key = ObjectKey::of(webhook);
     context.metrics.health(&key.namespace, &key.name, report.passing, Some(report.latency));
     if let Some(expires) = report.certificate_expires_at {
         context.metrics.certificate(&key.namespace, &key.name, expires);
     }
     Ok(report)
+}
+
+/// What a check found, as its span tells it.
+fn trace(span: &Span, report: &Report) {
+    if let Some(status) = report.http_status {
+        span.record("http.response.status_code", i64::from(status));
+    }
+    if let Some(version) = report.tls_version {
+        span.record("tls.protocol.version", version.as_str());
+    }
+    if !report.passing {
+        traces::fail(span, "health_check_failed", &report.message);
+    }
 }
 
 /// What a check found, as the status tells it. What it could not see of TLS is kept from `before`.

@@ -1,17 +1,24 @@
-//! Logs: one line per record on standard output, as JSON or as text.
+//! Logs: one line per record on standard output, as JSON or as text. Traces: to a collector, where one is named (`export.rs`).
+
+mod export;
+
+pub use export::{ExportError, Exporting, Traces};
 
 use std::str::FromStr;
 
 use clap::ValueEnum;
 use thiserror::Error;
-use tracing::{Level, Metadata};
+use tracing::{Level, Metadata, Subscriber};
 use tracing_subscriber::{
-    EnvFilter,
-    filter::{LevelFilter, filter_fn},
+    EnvFilter, Layer, Registry,
+    filter::{FilterExt as _, LevelFilter, filter_fn},
     fmt,
-    layer::SubscriberExt as _,
+    layer::{Filter, SubscriberExt as _},
+    registry::LookupSpan,
     util::SubscriberInitExt as _,
 };
+
+use crate::traces;
 
 /// The crates whose records at the levels `debug` and `trace` show headers or raw bytes, and with them credentials.
 const WIRE_CRATES: [&str; 8] =
@@ -58,10 +65,11 @@ impl FromStr for LogLevel {
 }
 
 impl LogLevel {
-    /// The filter that was asked for.
-    fn filter(&self) -> Result<EnvFilter, LogLevelError> {
+    /// What is written: what was asked for, as far as it shows no credentials and is not for traces.
+    fn filter<S: Subscriber>(&self) -> Result<impl Filter<S> + use<S>, LogLevelError> {
         // It reports each certificate that it refuses as an error of its own; the caller tells it, with the cause.
-        Ok(EnvFilter::try_new(&self.0)?.add_directive("rustls_platform_verifier=off".parse::<Directive>()?))
+        let asked = EnvFilter::try_new(&self.0)?.add_directive("rustls_platform_verifier=off".parse::<Directive>()?);
+        Ok(asked.and(filter_fn(|record| shows_no_credentials(record) && record.target() != traces::TARGET)))
     }
 }
 
@@ -93,20 +101,32 @@ pub enum TelemetryError {
     Twice(#[source] Box<dyn std::error::Error + Send + Sync>),
 }
 
-/// Sends all log records of this process to standard output. Call it once.
-pub fn init(format: LogFormat, level: &LogLevel) -> Result<(), TelemetryError> {
-    let records = tracing_subscriber::registry().with(level.filter()?).with(filter_fn(shows_no_credentials));
+/// Sends all log records of this process to standard output, and its spans where `traces` lead. Call it once.
+pub fn init(format: LogFormat, level: &LogLevel, traces: Option<&Traces>) -> Result<(), TelemetryError> {
     let lines = fmt::layer().with_target(true);
-    match format {
-        LogFormat::Json => {
-            let lines = lines.json().flatten_event(true).with_current_span(true).with_span_list(false);
-            records.with(lines).try_init()
-        }
-        LogFormat::Text => {
-            records.with(lines.with_ansi(std::io::IsTerminal::is_terminal(&std::io::stdout()))).try_init()
-        }
-    }
-    .map_err(|error| TelemetryError::Twice(error.into()))
+    let lines = match format {
+        LogFormat::Json => lines.json().flatten_event(true).with_current_span(true).with_span_list(false).boxed(),
+        LogFormat::Text => lines.with_ansi(std::io::IsTerminal::is_terminal(&std::io::stdout())).boxed(),
+    };
+    let mut layers: Vec<Box<dyn Layer<Registry> + Send + Sync>> = vec![lines.with_filter(level.filter()?).boxed()];
+    layers.extend(traces.map(|traces| spans(traces).boxed()));
+    tracing_subscriber::registry().with(layers).try_init().map_err(|error| TelemetryError::Twice(error.into()))
+}
+
+/// The layer that makes traces of the spans that are meant for them, whatever is logged.
+fn spans<S>(traces: &Traces) -> impl Layer<S> + use<S>
+where
+    S: Subscriber + for<'span> LookupSpan<'span>,
+{
+    tracing_opentelemetry::layer()
+        .with_tracer(traces.tracer())
+        .with_location(false)
+        .with_threads(false)
+        .with_target(false)
+        .with_level(false)
+        .with_tracked_inactivity(false)
+        .with_context_activation(false)
+        .with_filter(filter_fn(|record| record.target() == traces::TARGET).with_max_level_hint(LevelFilter::INFO))
 }
 
 #[cfg(test)]
@@ -135,10 +155,7 @@ mod tests {
         let writer = lines.clone();
         let level = level.parse::<LogLevel>().unwrap();
         let layer = fmt::layer().with_ansi(false).with_writer(move || writer.clone());
-        let records = tracing_subscriber::registry()
-            .with(level.filter().unwrap())
-            .with(filter_fn(shows_no_credentials))
-            .with(layer);
+        let records = tracing_subscriber::registry().with(layer.with_filter(level.filter().unwrap()));
         tracing::subscriber::with_default(records, || {
             let _span = tracing::info_span!("cognigy_call", tenant = "a").entered();
             tracing::trace!(target: "hyper::proto::h1", "hidden");
@@ -163,6 +180,36 @@ mod tests {
 
         fn flush(&mut self) -> io::Result<()> {
             Ok(())
+        }
+    }
+
+    #[test]
+    fn spans_for_traces_are_made_for_an_exporter_and_no_log_shows_them() {
+        let span = || traces::pass("CognigyWebhook", "cx", "orders", Some(1));
+        let log = |level: &str| {
+            let lines = Lines::default();
+            let writer = lines.clone();
+            let layer = fmt::layer().with_ansi(false).with_writer(move || writer.clone());
+            (lines, layer.with_filter(level.parse::<LogLevel>().unwrap().filter().unwrap()))
+        };
+        let loud = "trace,cognigy_operator::traces=trace,[pass]=trace";
+        tracing::subscriber::with_default(tracing_subscriber::registry().with(log(loud).1), || {
+            assert!(span().is_disabled(), "without an exporter there is nothing to pay for");
+        });
+        crate::cognigy::install_crypto_provider();
+        let exporter = Traces::to(&"http://127.0.0.1:1".parse().unwrap()).unwrap();
+        for level in [loud, "off"] {
+            let (lines, layer) = log(level);
+            tracing::subscriber::with_default(
+                tracing_subscriber::registry().with(layer).with(spans(&exporter)),
+                || {
+                    let span = span().entered();
+                    assert!(traces::TraceContext::of(&span).is_some(), "{level}");
+                    tracing::info!("shown");
+                },
+            );
+            let lines = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
+            assert!(lines.contains("shown") == (level == loud) && !lines.contains("orders"), "{level}: {lines}");
         }
     }
 
