@@ -15,7 +15,7 @@ use crate::{
     harness::world_without_operator,
     lease::holder,
     program::{Program, free_address},
-    replica::user,
+    replica::{shows, user},
 };
 
 /// In these rounds the leader is killed; in the others it is asked to end.
@@ -151,7 +151,7 @@ async fn without_a_namespace_of_its_own_the_lease_is_where_the_kubeconfig_leads(
         let kubeconfig = world.plane.write_kubeconfig(&user).unwrap();
         let arguments = ["--watch-namespaces", &world.namespace, "--leader-elect"];
         let program = Program::start(&kubeconfig, &free_address(), &arguments);
-        program.until("/metrics", |_, text| text.contains("cognigy_operator_leader 1")).await;
+        shows(&program, "cognigy_operator_leader 1").await;
         let leases = Api::<Lease>::namespaced(world.client.clone(), "default");
         let name = lease_name(std::slice::from_ref(&world.namespace), None);
         let identity = leases.get(&name).await.unwrap().spec.unwrap().holder_identity;

@@ -21,6 +21,11 @@ pub fn user(world: &World, name: &str) -> String {
     format!("{name}-of-{}", world.namespace)
 }
 
+/// Waits until this is a line of its metrics.
+pub async fn shows(program: &Program, series: &str) {
+    program.until("/metrics", |_, text| text.lines().any(|line| line == series)).await;
+}
+
 impl World {
     /// Starts a replica that takes care of this namespace.
     pub async fn replica(&self, name: &str) -> Replica {
@@ -73,13 +78,13 @@ impl Replica {
 
     /// Waits until it says that it leads.
     pub async fn leads(&self) {
-        self.program.until("/metrics", |_, text| text.lines().any(|line| line == "cognigy_operator_leader 1")).await;
+        shows(&self.program, "cognigy_operator_leader 1").await;
     }
 
     /// Waits until it says that it stands by.
     pub async fn stands_by(&self, world: &World) {
         world.eventually("it stands by", async || self.said("standing by")).await;
-        self.program.until("/metrics", |_, text| text.lines().any(|line| line == "cognigy_operator_leader 0")).await;
+        shows(&self.program, "cognigy_operator_leader 0").await;
     }
 
     /// SIGTERM, and the end that it should have.
