@@ -82,18 +82,24 @@ impl World {
         shard
     }
 
-    /// Waits until all webhooks of these namespaces are active, that many in all.
+    /// Waits until all webhooks of these namespaces are active, that many in all. A slow machine may take its time for all of
+    /// them, but not for the next few.
     async fn until_active(&self, namespaces: &[&str], count: usize) {
-        let active = async || {
-            let mut ready = 0;
-            for namespace in namespaces {
-                let webhooks: Api<CognigyWebhook> = Api::namespaced(self.client.clone(), namespace);
-                let webhooks = webhooks.list(&ListParams::default()).await.unwrap();
-                ready += webhooks.iter().filter(|webhook| is_active(webhook)).count();
-            }
-            ready == count
-        };
-        self.eventually(&format!("{count} webhooks are active"), active).await;
+        const FEW: usize = 30;
+        for enough in (FEW..count).step_by(FEW).chain([count]) {
+            self.eventually(&format!("{enough} webhooks are active"), async || self.active(namespaces).await >= enough)
+                .await;
+        }
+    }
+
+    async fn active(&self, namespaces: &[&str]) -> usize {
+        let mut active = 0;
+        for namespace in namespaces {
+            let webhooks: Api<CognigyWebhook> = Api::namespaced(self.client.clone(), namespace);
+            let webhooks = webhooks.list(&ListParams::default()).await.unwrap();
+            active += webhooks.iter().filter(|webhook| is_active(webhook)).count();
+        }
+        active
     }
 
     /// Who wrote each webhook, by namespace and name.
