@@ -1,11 +1,11 @@
-//! Shows the rate in force for each host, as a figure and in the status of its tenants.
+//! Shows the rate in force for each host, as a figure and in the status of its tenants, and how many calls it holds back.
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use super::context::Context;
 use crate::api::{CognigyTenant, ObjectKey};
 
-/// How often a rate that rises again is looked at; one that falls is shown at once.
+/// How often those who wait are counted and a rate that rises again is looked at; one that falls is shown at once.
 const PERIOD: Duration = Duration::from_secs(10);
 
 /// Follows the rates for ever.
@@ -18,6 +18,10 @@ pub async fn follow(context: Arc<Context>) {
         }
         for host in shown.keys().filter(|host| !rates.contains_key(*host)) {
             context.metrics.rate_limit(host, None);
+            context.metrics.requests_waiting(host, None);
+        }
+        for (host, waiting) in context.hosts.waiting() {
+            context.metrics.requests_waiting(&host, Some(waiting));
         }
         if shown != rates {
             let outdated = context.sessions.rates().into_iter().filter(|(tenant, rate)| !says(&context, tenant, *rate));

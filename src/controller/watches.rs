@@ -192,6 +192,7 @@ pub async fn tenants(
             let key = ObjectKey::of(tenant);
             context.memos.watched(&tenant.uid().unwrap_or_default());
             context.index.record_tenant(tenant);
+            context.metrics.tenant(&key.to_string());
             context.figures.watched(&key, tenant.status.as_ref().and_then(|status| status.api));
             if let Some(status) = &tenant.status {
                 context.metrics.conditions("CognigyTenant", &key.namespace, &key.name, &status.conditions);

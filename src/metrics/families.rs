@@ -5,6 +5,56 @@ use prometheus::{
     core::Collector,
 };
 
+use super::PREFIX;
+
+/// One family, as a reader of `/metrics` knows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Family {
+    /// Its name, with the prefix that all have.
+    pub name: String,
+    /// `counter`, `gauge` or `histogram`.
+    pub kind: &'static str,
+    /// Its labels, without those that Prometheus adds.
+    pub labels: Vec<String>,
+    /// What it says, with its unit.
+    pub help: String,
+}
+
+/// Where families are registered, and what they are.
+pub(super) struct Catalogue {
+    pub(super) registry: Registry,
+    pub(super) families: Vec<Family>,
+}
+
+/// What a collector's families are called in the Prometheus text form.
+trait Kind {
+    const KIND: &'static str;
+}
+
+impl Kind for IntCounterVec {
+    const KIND: &'static str = "counter";
+}
+
+impl Kind for IntGauge {
+    const KIND: &'static str = "gauge";
+}
+
+impl Kind for IntGaugeVec {
+    const KIND: &'static str = "gauge";
+}
+
+impl Kind for GaugeVec {
+    const KIND: &'static str = "gauge";
+}
+
+impl Kind for Histogram {
+    const KIND: &'static str = "histogram";
+}
+
+impl Kind for HistogramVec {
+    const KIND: &'static str = "histogram";
+}
+
 /// Calls to an outside API on the internet; the default time limit is 15 s, the longest 120 s.
 const CALL_SECONDS: &[f64] = &[0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 15.0, 30.0, 60.0, 120.0];
 /// A quiet pass takes milliseconds, one that registers a webhook a few calls.
@@ -15,6 +65,10 @@ const READY_SECONDS: &[f64] =
 /// A health check is cut off after 30 s at the latest.
 const CHECK_SECONDS: &[f64] = &[0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0];
 
+/// The families that tell of a process, not of what it takes care of.
+pub(super) const OF_THE_PROCESS: [&str; 5] =
+    ["_build_info", "_leader", "_runtime_tasks", "_events_pending", "_objects_remembered"];
+
 /// What is counted about calls to Cognigy.
 #[derive(Clone, Debug)]
 pub(super) struct Api {
@@ -22,6 +76,7 @@ pub(super) struct Api {
     pub(super) request_duration: HistogramVec,
     pub(super) throttled: IntCounterVec,
     pub(super) rate_limit: GaugeVec,
+    pub(super) waiting: IntGaugeVec,
     pub(super) success_ratio: GaugeVec,
     pub(super) circuit: IntGaugeVec,
     pub(super) token_requests: IntCounterVec,
@@ -29,7 +84,7 @@ pub(super) struct Api {
 }
 
 impl Api {
-    pub(super) fn new(r: &Registry) -> prometheus::Result<Self> {
+    pub(super) fn new(r: &mut Catalogue) -> prometheus::Result<Self> {
         Ok(Self {
             requests: counter(
                 r,
@@ -55,17 +110,23 @@ impl Api {
                 GaugeVec::new(
                     Opts::new(
                         "api_rate_limit_per_minute",
-                        "Requests per minute that the operator allows itself towards a host: the smallest limit of the tenants that share it",
+                        "Requests per minute that the operator allows itself towards a host: the smallest limit of the tenants that share it, lowered for a while after 429 answers",
                     ),
                     &["host"],
                 )?,
+            )?,
+            waiting: gauge(
+                r,
+                "api_requests_waiting",
+                "Calls that the rate limit of a host, or a pause after a 429, holds back at this moment",
+                &["host"],
             )?,
             success_ratio: register(
                 r,
                 GaugeVec::new(
                     Opts::new(
                         "api_success_ratio",
-                        "Share of a tenant's calls that succeeded in the 15 minutes up to the latest one, 0 to 1",
+                        "Share of a tenant's calls that succeeded in the 15 minutes up to the latest one, 0 to 1; appears with the first call",
                     ),
                     &["tenant"],
                 )?,
@@ -73,7 +134,7 @@ impl Api {
             circuit: gauge(
                 r,
                 "api_circuit_state",
-                "Circuit breaker of a tenant: 0 closed, 1 half-open, 2 open",
+                "Circuit breaker of a tenant: 0 closed, 1 half-open, 2 open; appears with the tenant's first connection",
                 &["tenant"],
             )?,
             token_requests: counter(
@@ -106,20 +167,25 @@ pub(super) struct Work {
 }
 
 impl Work {
-    pub(super) fn new(r: &Registry) -> prometheus::Result<Self> {
+    pub(super) fn new(r: &mut Catalogue) -> prometheus::Result<Self> {
         Ok(Self {
-            reconciles: counter(r, "reconciles_total", "Reconcile passes, by kind and outcome", &["kind", "outcome"])?,
+            reconciles: counter(
+                r,
+                "reconciles_total",
+                "Reconcile passes, by kind and outcome: ok, or error where Kubernetes itself failed",
+                &["kind", "outcome"],
+            )?,
             reconcile_duration: histogram(
                 r,
                 "reconcile_duration_seconds",
-                "Duration of a reconcile pass, in seconds",
+                "Duration of a reconcile pass, waiting for Cognigy included, in seconds",
                 PASS_SECONDS,
                 &["kind"],
             )?,
             time_to_ready: histogram(
                 r,
                 "time_to_ready_seconds",
-                "Time from the creation of an object until it was Ready for the first time, in seconds",
+                "Time from the creation of a webhook until it was Ready for the first time, in seconds",
                 READY_SECONDS,
                 &["kind"],
             )?,
@@ -131,14 +197,20 @@ impl Work {
                     "1 if this replica does the work, 0 if it stands by; without leader election always 1",
                 )?,
             )?,
-            runtime_tasks: register(r, IntGauge::new("runtime_tasks", "Tasks of the process that are alive")?)?,
+            runtime_tasks: register(
+                r,
+                IntGauge::new("runtime_tasks", "Tasks of the process that are alive; level over weeks")?,
+            )?,
             events_pending: register(
                 r,
                 IntGauge::new("events_pending", "Events that wait to be written to Kubernetes")?,
             )?,
             objects_remembered: register(
                 r,
-                IntGauge::new("objects_remembered", "Objects of which something is remembered between passes")?,
+                IntGauge::new(
+                    "objects_remembered",
+                    "Objects of which something is remembered between passes: at most as many as there are",
+                )?,
             )?,
         })
     }
@@ -154,7 +226,7 @@ pub(super) struct Outbox {
 }
 
 impl Outbox {
-    pub(super) fn new(r: &Registry) -> prometheus::Result<Self> {
+    pub(super) fn new(r: &mut Catalogue) -> prometheus::Result<Self> {
         Ok(Self {
             pending: gauge(
                 r,
@@ -195,7 +267,7 @@ pub(super) struct State {
 }
 
 impl State {
-    pub(super) fn new(r: &Registry) -> prometheus::Result<Self> {
+    pub(super) fn new(r: &mut Catalogue) -> prometheus::Result<Self> {
         Ok(Self {
             resource_condition: gauge(
                 r,
@@ -212,7 +284,7 @@ impl State {
             webhook_health: gauge(
                 r,
                 "webhook_health",
-                "Result of the last health check of a webhook's URL: 1 passing, 0 failing",
+                "Result of the last health check of a webhook's URL, below failureThreshold too: 1 passing, 0 failing",
                 &["namespace", "name"],
             )?,
             webhook_health_latency: register(
@@ -236,7 +308,7 @@ impl State {
 }
 
 /// Which build runs.
-pub(super) fn build_info(r: &Registry) -> prometheus::Result<()> {
+pub(super) fn build_info(r: &mut Catalogue) -> prometheus::Result<()> {
     let build_info = register(
         r,
         IntGaugeVec::new(
@@ -248,25 +320,31 @@ pub(super) fn build_info(r: &Registry) -> prometheus::Result<()> {
     Ok(())
 }
 
-fn register<C: Collector + Clone + 'static>(registry: &Registry, family: C) -> prometheus::Result<C> {
-    registry.register(Box::new(family.clone()))?;
-    Ok(family)
+fn register<C: Collector + Kind + Clone + 'static>(catalogue: &mut Catalogue, collector: C) -> prometheus::Result<C> {
+    catalogue.registry.register(Box::new(collector.clone()))?;
+    catalogue.families.extend(collector.desc().into_iter().map(|family| Family {
+        name: format!("{PREFIX}_{}", family.fq_name),
+        kind: C::KIND,
+        labels: family.variable_labels.clone(),
+        help: family.help.clone(),
+    }));
+    Ok(collector)
 }
 
-fn counter(registry: &Registry, name: &str, help: &str, labels: &[&str]) -> prometheus::Result<IntCounterVec> {
-    register(registry, IntCounterVec::new(Opts::new(name, help), labels)?)
+fn counter(catalogue: &mut Catalogue, name: &str, help: &str, labels: &[&str]) -> prometheus::Result<IntCounterVec> {
+    register(catalogue, IntCounterVec::new(Opts::new(name, help), labels)?)
 }
 
-fn gauge(registry: &Registry, name: &str, help: &str, labels: &[&str]) -> prometheus::Result<IntGaugeVec> {
-    register(registry, IntGaugeVec::new(Opts::new(name, help), labels)?)
+fn gauge(catalogue: &mut Catalogue, name: &str, help: &str, labels: &[&str]) -> prometheus::Result<IntGaugeVec> {
+    register(catalogue, IntGaugeVec::new(Opts::new(name, help), labels)?)
 }
 
 fn histogram(
-    registry: &Registry,
+    catalogue: &mut Catalogue,
     name: &str,
     help: &str,
     buckets: &[f64],
     labels: &[&str],
 ) -> prometheus::Result<HistogramVec> {
-    register(registry, HistogramVec::new(HistogramOpts::new(name, help).buckets(buckets.to_vec()), labels)?)
+    register(catalogue, HistogramVec::new(HistogramOpts::new(name, help).buckets(buckets.to_vec()), labels)?)
 }

@@ -8,7 +8,10 @@ mod families;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -16,7 +19,8 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::Resource as _;
 use prometheus::{Registry, TextEncoder};
 
-use self::families::{Api, Outbox, State, Work};
+pub use self::families::Family;
+use self::families::{Api, Catalogue, Outbox, State, Work};
 use crate::{
     api::CognigyWebhook,
     cognigy::{CallObserver, CircuitState, Code, Route, TokenOutcome},
@@ -28,10 +32,12 @@ const PREFIX: &str = "cognigy_operator";
 #[derive(Clone, Debug)]
 pub struct Metrics {
     registry: Registry,
+    families: Arc<[Family]>,
     api: Api,
     work: Work,
     outbox: Outbox,
     state: State,
+    stands_by: Arc<AtomicBool>,
     objects: Arc<Mutex<BTreeMap<Key, Shown>>>,
 }
 
@@ -57,27 +63,51 @@ impl Metrics {
     /// families with one name, which is a fault of this file.
     pub fn new() -> prometheus::Result<Self> {
         let registry = Registry::new_custom(Some(PREFIX.to_owned()), None)?;
-        families::build_info(&registry)?;
+        let mut catalogue = Catalogue { registry, families: Vec::new() };
+        families::build_info(&mut catalogue)?;
         Ok(Self {
-            api: Api::new(&registry)?,
-            work: Work::new(&registry)?,
-            outbox: Outbox::new(&registry)?,
-            state: State::new(&registry)?,
+            api: Api::new(&mut catalogue)?,
+            work: Work::new(&mut catalogue)?,
+            outbox: Outbox::new(&mut catalogue)?,
+            state: State::new(&mut catalogue)?,
+            stands_by: Arc::default(),
             objects: Arc::default(),
-            registry,
+            families: catalogue.families.into(),
+            registry: catalogue.registry,
         })
     }
 
-    /// The Prometheus text form (version 0.0.4) of everything.
+    /// Every family, also those of which nothing is exposed yet.
+    pub fn families(&self) -> &[Family] {
+        &self.families
+    }
+
+    /// The Prometheus text form (version 0.0.4) of everything. Of a standby only what tells of its process: it sees the same objects
+    /// as the leader, and whoever adds up all replicas would count them twice.
     pub fn render(&self) -> prometheus::Result<String> {
-        TextEncoder::new().encode_to_string(&self.registry.gather())
+        let mut families = self.registry.gather();
+        if self.stands_by.load(Ordering::Relaxed) {
+            families.retain(|family| families::OF_THE_PROCESS.iter().any(|name| family.name().ends_with(name)));
+        }
+        TextEncoder::new().encode_to_string(&families)
     }
 
     /// The rate that holds for `host` (with its port) now; `None` when no tenant uses it any more.
     pub fn rate_limit(&self, host: &str, per_minute: Option<f64>) {
         match per_minute {
-            Some(rate) => self.api.rate_limit.with_label_values(&[host]).set(rate),
+            Some(rate) => {
+                self.api.rate_limit.with_label_values(&[host]).set(rate);
+                self.api.throttled.with_label_values(&[host]);
+            }
             None => drop(self.api.rate_limit.remove_label_values(&[host])),
+        }
+    }
+
+    /// How many calls the limit of `host` (with its port) holds back now; `None` when no tenant uses it any more.
+    pub fn requests_waiting(&self, host: &str, count: Option<usize>) {
+        match count {
+            Some(count) => self.api.waiting.with_label_values(&[host]).set(figure(count)),
+            None => drop(self.api.waiting.remove_label_values(&[host])),
         }
     }
 
@@ -86,6 +116,14 @@ impl Metrics {
         match ratio {
             Some(ratio) => self.api.success_ratio.with_label_values(&[tenant]).set(ratio),
             None => drop(self.api.success_ratio.remove_label_values(&[tenant])),
+        }
+    }
+
+    /// A tenant is there: what is counted for it stands at 0 before the first time, since Prometheus sees no increase in a
+    /// counter that appears with its first count.
+    pub fn tenant(&self, tenant: &str) {
+        for counter in [&self.work.drift, &self.api.conflicts, &self.outbox.exhausted] {
+            counter.with_label_values(&[tenant]);
         }
     }
 
@@ -109,9 +147,10 @@ impl Metrics {
         self.work.objects_remembered.set(figure(count));
     }
 
-    /// A reconcile pass ended. The outcomes are a closed set, hence `'static`: no text of an error may become a label.
-    pub fn reconcile(&self, kind: &str, outcome: &'static str, elapsed: Duration) {
-        self.work.reconciles.with_label_values(&[kind, outcome]).inc();
+    /// A reconcile pass ended, with a verdict or by a failure of Kubernetes. No text of an error becomes a label.
+    pub fn reconcile(&self, kind: &str, told: bool, elapsed: Duration) {
+        let [ok, error] = ["ok", "error"].map(|outcome| self.work.reconciles.with_label_values(&[kind, outcome]));
+        if told { ok } else { error }.inc();
         self.work.reconcile_duration.with_label_values(&[kind]).observe(elapsed.as_secs_f64());
     }
 
@@ -190,9 +229,19 @@ impl Metrics {
         self.state.webhook_certificate_expiry.with_label_values(&[namespace, name]).set(expires.as_second());
     }
 
+    /// There are sinks of this kind, and tries to deliver end in one of these ways: all of it stands at 0 before the first
+    /// message. A dashboard tells nothing from not known.
+    pub fn outbox_sink(&self, sink: &str, outcomes: &[&'static str]) {
+        self.outbox_pending(sink, 0);
+        self.outbox.dropped.with_label_values(&[sink]);
+        for outcome in outcomes {
+            self.outbox.deliveries.with_label_values(&[sink, outcome]);
+        }
+    }
+
     /// How many messages wait for sinks of this kind now.
     pub fn outbox_pending(&self, sink: &str, count: usize) {
-        self.outbox.pending.with_label_values(&[sink]).set(i64::try_from(count).unwrap_or(i64::MAX));
+        self.outbox.pending.with_label_values(&[sink]).set(figure(count));
     }
 
     /// A try to deliver a message ended.
@@ -213,6 +262,7 @@ impl Metrics {
     /// Whether this replica does the work.
     pub fn leader(&self, leads: bool) {
         self.work.leader.set(leads.into());
+        self.stands_by.store(!leads, Ordering::Relaxed);
     }
 
     /// The object is gone: so are its state metrics.
@@ -291,155 +341,4 @@ impl Key {
 }
 
 #[cfg(test)]
-mod tests {
-    use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
-
-    use super::*;
-
-    fn condition(type_: &str, status: &str) -> Condition {
-        Condition {
-            type_: type_.into(),
-            status: status.into(),
-            reason: "Because".into(),
-            message: String::new(),
-            observed_generation: Some(1),
-            last_transition_time: Time(jiff::Timestamp::UNIX_EPOCH),
-        }
-    }
-
-    fn all_used() -> Metrics {
-        let metrics = Metrics::new().unwrap();
-        let second = Duration::from_secs(1);
-        metrics.call("cx/production", Route::CreateIntegration, Code::Status(201), second);
-        metrics.token("cx/production", TokenOutcome::Fetched, second);
-        metrics.success_ratio("cx/production", Some(0.5));
-        metrics.throttled("api.example.com:443");
-        metrics.rate_limit("api.example.com:443", Some(180.0));
-        metrics.circuit("cx/production", CircuitState::HalfOpen);
-        metrics.conflict("cx/production");
-        metrics.drift("cx/production");
-        metrics.reconcile("CognigyWebhook", "ok", second);
-        metrics.time_to_ready("CognigyWebhook", second);
-        metrics.conditions("CognigyWebhook", "cx", "orders", &[condition("Ready", "True")]);
-        metrics.webhook("cx", "orders", "cx/production", Some("Active"));
-        metrics.health("cx", "orders", true, Some(second));
-        metrics.certificate("cx", "orders", jiff::Timestamp::UNIX_EPOCH);
-        metrics.outbox_pending("alerts", 2);
-        metrics.outbox_delivery("deadLetter", "failed");
-        metrics.outbox_dropped("monitoring");
-        metrics.retries_exhausted("cx/production");
-        metrics.leader(true);
-        metrics.runtime_tasks(7);
-        metrics.events_pending(8);
-        metrics.objects_remembered(9);
-        metrics
-    }
-
-    #[test]
-    fn all_documented_names_and_labels_exist() {
-        let text = all_used().render().unwrap();
-        for series in [
-            r#"api_requests_total{code="201",route="create_integration",tenant="cx/production"} 1"#,
-            r#"api_request_duration_seconds_count{route="create_integration"} 1"#,
-            r#"api_throttled_total{host="api.example.com:443"} 1"#,
-            r#"api_rate_limit_per_minute{host="api.example.com:443"} 180"#,
-            r#"api_circuit_state{tenant="cx/production"} 1"#,
-            r#"api_success_ratio{tenant="cx/production"} 0.5"#,
-            r#"token_requests_total{outcome="fetched",tenant="cx/production"} 1"#,
-            r#"reconciles_total{kind="CognigyWebhook",outcome="ok"} 1"#,
-            r#"reconcile_duration_seconds_count{kind="CognigyWebhook"} 1"#,
-            r#"time_to_ready_seconds_count{kind="CognigyWebhook"} 1"#,
-            r#"resource_condition{kind="CognigyWebhook",name="orders",namespace="cx",status="True",type="Ready"} 1"#,
-            r#"webhooks{state="Active",tenant="cx/production"} 1"#,
-            r#"webhook_health{name="orders",namespace="cx"} 1"#,
-            "webhook_health_latency_seconds_count 1",
-            r#"webhook_certificate_expiry_timestamp_seconds{name="orders",namespace="cx"} 0"#,
-            r#"conflicts_total{tenant="cx/production"} 1"#,
-            r#"drift_total{tenant="cx/production"} 1"#,
-            r#"outbox_pending{sink="alerts"} 2"#,
-            r#"outbox_deliveries_total{outcome="failed",sink="deadLetter"} 1"#,
-            r#"outbox_dropped_total{sink="monitoring"} 1"#,
-            r#"retries_exhausted_total{tenant="cx/production"} 1"#,
-            "leader 1",
-            "runtime_tasks 7",
-            "events_pending 8",
-            "objects_remembered 9",
-            concat!(r#"build_info{version=""#, env!("CARGO_PKG_VERSION"), r#""} 1"#),
-        ] {
-            assert!(text.lines().any(|line| line == format!("cognigy_operator_{series}")), "{series}\n{text}");
-        }
-    }
-
-    #[test]
-    fn counters_end_with_total_histograms_with_their_unit_and_every_family_explains_itself() {
-        for family in all_used().registry.gather() {
-            let (name, type_) = (family.name(), format!("{:?}", family.get_field_type()));
-            assert!(family.help().len() > 20, "{name}: {}", family.help());
-            match type_.to_lowercase().as_str() {
-                "counter" => assert!(name.ends_with("_total"), "{name}"),
-                "histogram" => assert!(name.ends_with("_seconds"), "{name}"),
-                "gauge" => assert!(!name.ends_with("_total"), "{name}"),
-                other => panic!("{name} is a {other}"),
-            }
-        }
-    }
-
-    #[test]
-    fn a_condition_that_changed_is_shown_once_with_its_new_status() {
-        let metrics = all_used();
-        metrics.conditions(
-            "CognigyWebhook",
-            "cx",
-            "orders",
-            &[condition("Ready", "False"), condition("Stalled", "True")],
-        );
-        metrics.conditions("CognigyWebhook", "cx", "orders", &[condition("Ready", "False")]);
-        let text = metrics.render().unwrap();
-        let shown: Vec<_> = text.lines().filter(|l| l.starts_with("cognigy_operator_resource_condition{")).collect();
-        assert_eq!(shown.len(), 1, "{shown:?}");
-        assert!(shown[0].contains(r#"status="False",type="Ready""#), "{shown:?}");
-    }
-
-    #[test]
-    fn state_metrics_vanish_with_their_object_and_leave_others_alone() {
-        let metrics = all_used();
-        metrics.webhook("cx", "refunds", "cx/production", Some("Active"));
-        metrics.conditions("CognigyTenant", "cx", "orders", &[condition("Ready", "True")]);
-        metrics.forget("CognigyWebhook", "cx", "orders");
-        metrics.forget("CognigyWebhook", "cx", "never-seen");
-        let text = metrics.render().unwrap();
-        assert!(!text.contains(r#"name="orders",namespace="cx"} "#), "{text}");
-        assert!(text.contains(r#"webhooks{state="Active",tenant="cx/production"} 1"#), "{text}");
-        assert!(text.contains(r#"resource_condition{kind="CognigyTenant""#), "{text}");
-        assert!(!text.contains(r#"resource_condition{kind="CognigyWebhook""#), "{text}");
-    }
-
-    #[test]
-    fn a_status_does_not_hide_the_last_check_and_takes_back_what_it_no_longer_tells() {
-        let metrics = Metrics::new().unwrap();
-        let health = |metrics: &Metrics| {
-            let text = metrics.render().unwrap();
-            let line = text.lines().find(|line| line.starts_with("cognigy_operator_webhook_health{"));
-            line.and_then(|line| line.rsplit_once(' ')).map(|(_, value)| value.to_owned())
-        };
-        metrics.health_as_told("cx", "orders", Some(true), None);
-        assert_eq!(health(&metrics).as_deref(), Some("1"), "a restart shows what was told");
-        metrics.health("cx", "orders", false, None);
-        metrics.health_as_told("cx", "orders", Some(true), None);
-        assert_eq!(health(&metrics).as_deref(), Some("0"));
-        metrics.health_as_told("cx", "orders", None, None);
-        assert_eq!(health(&metrics), None);
-    }
-
-    #[test]
-    fn webhooks_are_counted_by_the_state_they_have_now() {
-        let metrics = Metrics::new().unwrap();
-        metrics.webhook("cx", "orders", "cx/production", None);
-        assert!(metrics.render().unwrap().contains(r#"webhooks{state="Unregistered",tenant="cx/production"} 1"#));
-        metrics.webhook("cx", "orders", "cx/production", Some("Inactive"));
-        metrics.webhook("cx", "orders", "cx/production", Some("Inactive"));
-        let text = metrics.render().unwrap();
-        assert!(text.contains(r#"webhooks{state="Inactive",tenant="cx/production"} 1"#), "{text}");
-        assert!(!text.contains("Unregistered\""), "{text}");
-    }
-}
+mod tests;

@@ -35,6 +35,9 @@ pub enum Outcome {
 }
 
 impl Outcome {
+    /// All of them.
+    pub const ALL: [Self; 2] = [Self::Delivered, Self::Failed];
+
     /// The metric label `outcome`.
     pub const fn as_str(self) -> &'static str {
         match self {

@@ -1,5 +1,5 @@
 //! `cargo xtask chart`: what of the Helm chart is written by machine: the table of values in its README, from the comments in
-//! `values.yaml`; its copy of the definitions; and what it renders to, for those who install without Helm.
+//! `values.yaml`; its copies of the definitions, of the rules and of the dashboard; and what it renders to, for those who install without Helm.
 
 use std::{
     fmt::Write as _,
@@ -16,7 +16,12 @@ use crate::{Result, cargo::root, control_plane, crds};
 const CHART: &str = "deploy/helm/cognigy-operator";
 /// The plain manifests, from the workspace's folder.
 const MANIFESTS: &str = "deploy/install.yaml";
-/// Their beginning. Helm makes the namespace itself, so no template does.
+/// What the chart has of `deploy/monitoring/`: where it is, from the workspace's folder, and where the chart has it, from its own.
+const MONITORING: [(&str, &str); 2] = [
+    ("deploy/monitoring/rules.yaml", "files/prometheus/rules.yaml"),
+    ("deploy/monitoring/dashboard.json", "files/grafana/cognigy-operator.json"),
+];
+/// The plain manifests' beginning. Helm makes the namespace itself, so no template does.
 const HEAD: &str = "\
 # The operator with the chart's default values, for those who install without Helm (docs/install.md).
 # Written by `cargo xtask chart`; do not edit.
@@ -34,7 +39,10 @@ const END: &str = "<!-- end of values -->\n";
 /// Writes what changed, and says so.
 pub(crate) fn run() -> Result<()> {
     crds::copy_to_chart()?;
-    for (file, new) in [(chart().join("README.md"), fresh_readme()?), (root().join(MANIFESTS), fresh_manifests()?)] {
+    let written = [(chart().join("README.md"), fresh_readme()?), (root().join(MANIFESTS), fresh_manifests()?)];
+    let copied = MONITORING.map(|(from, to)| Ok((chart().join(to), fs::read_to_string(root().join(from))?)));
+    let copied = copied.into_iter().collect::<Result<Vec<_>>>()?;
+    for (file, new) in written.into_iter().chain(copied) {
         if fs::read_to_string(&file).ok().as_deref() != Some(&new) {
             fs::write(&file, new)?;
             println!("{}", file.strip_prefix(root())?.display());
@@ -138,6 +146,17 @@ mod tests {
     fn the_table_of_values_is_fresh() {
         let found = fs::read_to_string(chart().join("README.md")).unwrap();
         assert!(found == fresh_readme().unwrap(), "{CHART}/README.md is stale: run cargo xtask chart");
+    }
+
+    #[test]
+    fn the_charts_rules_and_dashboard_are_those_of_the_repository() {
+        for (from, to) in MONITORING {
+            let [ours, its] = [root().join(from), chart().join(to)].map(|path| fs::read(path).unwrap_or_default());
+            assert!(ours == its, "{CHART}/{to} is stale: run cargo xtask chart");
+        }
+        for folder in ["files/prometheus", "files/grafana"] {
+            assert_eq!(fs::read_dir(chart().join(folder)).unwrap().count(), 1, "{CHART}/{folder} has a file of nobody");
+        }
     }
 
     #[test]

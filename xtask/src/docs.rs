@@ -1,11 +1,15 @@
-//! `cargo xtask docs`: `docs/reference.md`, every field of the custom resources, from `deploy/crds/`.
+//! `cargo xtask docs`: `docs/reference.md`, every field of the custom resources, from `deploy/crds/`; and the table in
+//! `docs/metrics.md`, which a test of the operator knows how to write.
 
 use std::{collections::BTreeMap, fmt::Write as _, fs, path::PathBuf};
 
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::{Result, cargo::root};
+use crate::{
+    Result,
+    cargo::{cargo, root, run as run_command},
+};
 
 /// Where the definitions are, from the workspace's folder.
 const DEFINITIONS: &str = "deploy/crds";
@@ -24,14 +28,20 @@ Every field of the three custom resources, as the API server knows it. `kubectl 
 meaning). `[]` in a path is one item of a list.
 ";
 
-/// Writes `docs/reference.md` if it changed.
+/// The test that compares the table of metrics, and writes it where this variable is set.
+const TABLE_OF_METRICS: [&str; 4] = ["--test", "monitoring", "--", "the_table_of_metrics_is_fresh"];
+const WRITE: (&str, &str) = ("WRITE_DOCS", "1");
+
+/// Writes what changed.
 pub(crate) fn run() -> Result<()> {
     let (path, text) = (root().join(REFERENCE), reference()?);
     if fs::read_to_string(&path).ok().as_deref() != Some(&text) {
         fs::write(path, text)?;
         println!("{REFERENCE}");
     }
-    Ok(())
+    let mut table = cargo(["test", "--quiet"]);
+    table.args(TABLE_OF_METRICS).env(WRITE.0, WRITE.1);
+    run_command(table)
 }
 
 /// The whole document.
@@ -299,7 +309,15 @@ mod tests {
 
     /// The Markdown files that people read, from the workspace's folder.
     fn documents() -> Vec<PathBuf> {
-        let folders = ["", "docs", "examples", "crates/simulator", "deploy/helm/cognigy-operator"];
+        let folders = [
+            "",
+            "docs",
+            "docs/runbooks",
+            "deploy/monitoring",
+            "examples",
+            "crates/simulator",
+            "deploy/helm/cognigy-operator",
+        ];
         let files = folders.into_iter().flat_map(|folder| fs::read_dir(root().join(folder)).unwrap());
         files.map(|file| file.unwrap().path()).filter(|file| file.extension().is_some_and(|end| end == "md")).collect()
     }

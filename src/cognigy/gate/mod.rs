@@ -72,6 +72,13 @@ struct Waiter {
     turn: oneshot::Sender<Slot>,
 }
 
+impl Waiter {
+    /// Whether its session may have one more call under way.
+    fn is_able(&self) -> bool {
+        self.slots.available_permits() > 0
+    }
+}
+
 /// A session's part in a host's limit, with its own limit of calls under way; leaves it when dropped.
 pub(super) struct Membership {
     host: Arc<Host>,
@@ -124,11 +131,20 @@ impl Hosts {
     /// The rate in force per `host:port`, in requests per minute: the smallest of the tenants', less what 429 answers have
     /// taught. Only hosts that a session talks to.
     pub fn limits(&self) -> Vec<(String, u32)> {
-        let hosts: Vec<_> = locked(&self.hosts).values().cloned().collect();
         let mut limits: Vec<_> =
-            hosts.into_iter().filter_map(|host| Some((host.name.clone(), host.requests_per_minute()?))).collect();
+            self.all().into_iter().filter_map(|host| Some((host.name.clone(), host.requests_per_minute()?))).collect();
         limits.sort();
         limits
+    }
+
+    /// How many calls the limit or a 429 holds back per `host:port` now: those that wait for an answer to a call of the same
+    /// tenant are not counted. Only hosts that a session talks to.
+    pub fn waiting(&self) -> Vec<(String, usize)> {
+        self.all().into_iter().filter_map(|host| Some((host.name.clone(), host.waiting()?))).collect()
+    }
+
+    fn all(&self) -> Vec<Arc<Host>> {
+        locked(&self.hosts).values().cloned().collect()
     }
 
     /// Waits until a 429 or another set of tenants may have changed a rate. What quiet minutes give back is not told.
@@ -167,6 +183,13 @@ impl Host {
         let mut state = locked(&self.state);
         state.learned.advance(Instant::now());
         Some(state.rate()?.per_minute.get())
+    }
+
+    /// How many could go if the limit let them; `None` where no session talks to this host.
+    fn waiting(&self) -> Option<usize> {
+        let state = locked(&self.state);
+        state.rate()?;
+        Some(state.queue.iter().filter(|waiter| waiter.is_able()).count())
     }
 
     /// Takes part in this host's limit, with at most `slots` calls under way.
@@ -355,7 +378,7 @@ impl State {
         if let Err(until) = self.open(now) {
             return Next::NotBefore(until);
         }
-        let able = |waiter: &Waiter| waiter.turn.is_closed() || waiter.slots.available_permits() > 0;
+        let able = |waiter: &Waiter| waiter.turn.is_closed() || waiter.is_able();
         let Some(waiter) = self.queue.take(able) else { return Next::Blocked };
         if waiter.turn.is_closed() {
             return Next::Again;

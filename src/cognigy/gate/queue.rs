@@ -52,6 +52,11 @@ impl<T> Queue<T> {
         self.classes.is_empty()
     }
 
+    /// All who wait.
+    pub fn iter(&self) -> impl Iterator<Item = &T> {
+        self.classes.values().flat_map(|class| &class.lanes).flat_map(|(_, items)| items)
+    }
+
     /// Lets somebody wait, behind all others of the lane and urgency.
     pub fn push(&mut self, lane: &Lane, urgency: Urgency, item: T) {
         let class = self.classes.entry(urgency).or_insert_with(|| Class { lanes: VecDeque::new(), passed_over: 0 });

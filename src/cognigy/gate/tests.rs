@@ -164,6 +164,18 @@ async fn a_session_without_a_free_slot_does_not_hold_up_another_of_its_host() {
 }
 
 #[tokio::test]
+async fn whom_the_limit_holds_back_is_counted_and_whom_its_own_session_holds_back_is_not() {
+    let hosts = Hosts::new();
+    let hanging = Arc::new(host(&hosts, "https://a.example.com").join(rate(1, 2), 1));
+    let other = Arc::new(join(&hosts, rate(1, 2)));
+    let _hangs = hanging.turn(&Caller::default(), PATIENCE).await.ok();
+    assert_eq!(passing(&other, Instant::now()), 1);
+    let _own = Waiting::of(&hanging, &[("a", Urgency::Change)]).await;
+    let _limit = Waiting::of(&other, &[("a", Urgency::Change), ("b", Urgency::Resync)]).await;
+    assert_eq!(hosts.waiting(), [("a.example.com:443".to_owned(), 2)]);
+}
+
+#[tokio::test]
 async fn who_is_not_wanted_any_more_leaves_the_queue() {
     let hosts = Hosts::new();
     let member = join(&hosts, rate(1, 1));

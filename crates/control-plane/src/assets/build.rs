@@ -1,7 +1,7 @@
 //! `go build`, one binary after the other, with something to read meanwhile.
 
 use std::{
-    ffi::{OsStr, OsString},
+    ffi::OsString,
     fs, io,
     io::{BufRead, BufReader},
     path::Path,
@@ -44,7 +44,7 @@ pub(super) fn build(module: &Path, folder: &Path, progress: &mut dyn FnMut(&str)
     for (number, package) in (1..).zip(PACKAGES) {
         let binary = package.rsplit('/').next().unwrap_or(package);
         let label = format!("[{number}/{}] {binary}", PACKAGES.len());
-        build_one(module, package, binary, &link_flags(&version), &unfinished.path().join(binary), &mut |line| {
+        build_one(module, package, binary, &[link_flags(&version)], &unfinished.path().join(binary), &mut |line| {
             progress(&format!("{label}: {line}"));
         })?;
     }
@@ -59,10 +59,17 @@ pub(super) fn build(module: &Path, folder: &Path, progress: &mut dyn FnMut(&str)
 }
 
 /// Builds the tool that a module of its own names (`tool …` in its `go.mod`) beside `path`, and gives it that name when it is complete.
-pub(super) fn build_tool(module: &Path, binary: &str, path: &Path, progress: &mut dyn FnMut(&str)) -> Result<()> {
+pub(super) fn build_tool(
+    module: &Path,
+    binary: &str,
+    tags: &[&str],
+    path: &Path,
+    progress: &mut dyn FnMut(&str),
+) -> Result<()> {
     check_go()?;
     let unfinished = path.with_extension("unfinished");
-    build_one(module, "tool", binary, OsStr::new("-ldflags=-s -w"), &unfinished, &mut |line| {
+    let flags = [OsString::from("-ldflags=-s -w"), format!("-tags={}", tags.join(",")).into()];
+    build_one(module, "tool", binary, &flags, &unfinished, &mut |line| {
         progress(&format!("{binary}: {line}"));
     })?;
     fs::rename(&unfinished, path).while_trying(|| format!("move {binary} to {}", path.display()))
@@ -89,7 +96,7 @@ fn build_one(
     module: &Path,
     package: &str,
     binary: &str,
-    link_flags: &OsStr,
+    flags: &[OsString],
     output: &Path,
     progress: &mut dyn FnMut(&str),
 ) -> Result<()> {
@@ -98,7 +105,7 @@ fn build_one(
     let mut go = Command::new("go")
         .args(["build", "-trimpath", "-o"])
         .arg(output)
-        .arg(link_flags)
+        .args(flags)
         .arg(package)
         .current_dir(module)
         // A workspace file above this folder must not change what is built.

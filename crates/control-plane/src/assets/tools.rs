@@ -14,21 +14,35 @@ use crate::error::{Error, IoContext, Result};
 /// What such a module is made of.
 const MODULE_FILES: [&str; 2] = ["go.mod", "go.sum"];
 
-/// A tool that judges manifests.
+/// A tool that judges what the repository has for others.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Tool {
     /// Judges whether workloads are set up well.
     KubeScore,
+    /// Judges and tests rules of Prometheus.
+    Promtool,
+    /// Judges workflows of GitHub Actions.
+    Actionlint,
 }
 
 impl Tool {
     /// All of them.
-    pub const ALL: [Self; 1] = [Self::KubeScore];
+    pub const ALL: [Self; 3] = [Self::KubeScore, Self::Promtool, Self::Actionlint];
 
     /// The binary's name, and that of its module's folder in `tools/`.
     pub fn name(self) -> &'static str {
         match self {
             Self::KubeScore => "kube-score",
+            Self::Promtool => "promtool",
+            Self::Actionlint => "actionlint",
+        }
+    }
+
+    /// Build tags: promtool comes without the clouds in which Prometheus finds its targets, which are most of it.
+    fn tags(self) -> &'static [&'static str] {
+        match self {
+            Self::KubeScore | Self::Actionlint => &[],
+            Self::Promtool => &["remove_all_sd"],
         }
     }
 
@@ -47,7 +61,7 @@ impl Tool {
         }
         let _lock = lock(&path, &mut progress)?;
         if !path.is_file() {
-            build::build_tool(&module, binary, &path, &mut progress)?;
+            build::build_tool(&module, binary, self.tags(), &path, &mut progress)?;
         }
         Ok(path)
     }
