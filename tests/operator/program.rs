@@ -39,17 +39,15 @@ impl Program {
 
     /// Starts it with this whole command line; `http` is the address that stands in it.
     pub fn start_exactly(kubeconfig: &Path, http: &str, command_line: &[&str], environment: &[(&str, &str)]) -> Self {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_cognigy-operator"))
-            .args(command_line)
-            .env_clear()
-            .env("KUBECONFIG", kubeconfig)
-            .envs(environment.iter().copied())
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .kill_on_drop(true)
-            .spawn()
-            .unwrap();
+        let mut command = Command::new(env!("CARGO_BIN_EXE_cognigy-operator"));
+        command.args(command_line).env_clear().env("KUBECONFIG", kubeconfig).envs(environment.iter().copied());
+        Self::spawn(command, http)
+    }
+
+    /// Starts it by this command; `http` is the address that the command tells it.
+    pub fn spawn(mut command: Command, http: &str) -> Self {
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
+        let mut child = command.spawn().unwrap();
         let lines = Arc::default();
         let readers = vec![
             tokio::spawn(collect(child.stdout.take().unwrap(), Arc::clone(&lines))),

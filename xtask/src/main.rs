@@ -9,6 +9,7 @@ mod demo;
 mod deny;
 mod docs;
 mod fuzz;
+mod image;
 mod program;
 mod soak;
 mod test;
@@ -30,12 +31,14 @@ struct Args {
 
 #[derive(Subcommand)]
 enum Command {
+    /// Look the dependencies up in the database of known vulnerabilities, which needs the network
+    Advisories,
     /// Write deploy/argocd/argocd-cm.yaml, from the scripts beside it
     Argocd,
     /// Write what of the Helm chart is written by machine: the values in its README, its definitions, its
     /// rules and dashboard, deploy/install.yaml
     Chart,
-    /// Build kube-apiserver, etcd, kubectl, helm, kubeconform, kube-score and promtool once, and say where they are
+    /// Build kube-apiserver, etcd, kubectl, helm, kubeconform, kube-score, promtool and actionlint once, and say where they are
     ControlPlane,
     /// Write the custom resource definitions to deploy/crds/ and into the chart
     Crds,
@@ -45,6 +48,8 @@ enum Command {
     Docs,
     /// Run the property tests with many more cases and printed seeds, for as long as you like
     Fuzz(fuzz::Args),
+    /// Test the release build as it goes into the image, or the files of an image
+    Image(image::Args),
     /// Run the operator for a long time under steady faults; the exit code is 0 only if it stayed level and lost nothing
     Soak(soak::Args),
     /// Run every check of the project in order, up to the first that fails
@@ -53,6 +58,7 @@ enum Command {
 
 fn main() -> ExitCode {
     let result = match Args::parse().command {
+        Command::Advisories => deny::advisories(),
         Command::Argocd => argocd::run(),
         Command::Chart => chart::run(),
         Command::ControlPlane => control_plane::run(),
@@ -60,6 +66,7 @@ fn main() -> ExitCode {
         Command::Demo(args) => demo::run(&args),
         Command::Docs => docs::run(),
         Command::Fuzz(args) => fuzz::run(&args),
+        Command::Image(args) => image::run(&args),
         Command::Soak(args) => soak::run(&args),
         Command::Test(args) => test::run(&args),
     };

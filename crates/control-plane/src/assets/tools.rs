@@ -21,24 +21,27 @@ pub enum Tool {
     KubeScore,
     /// Judges and tests rules of Prometheus.
     Promtool,
+    /// Judges workflows of GitHub Actions.
+    Actionlint,
 }
 
 impl Tool {
     /// All of them.
-    pub const ALL: [Self; 2] = [Self::KubeScore, Self::Promtool];
+    pub const ALL: [Self; 3] = [Self::KubeScore, Self::Promtool, Self::Actionlint];
 
     /// The binary's name, and that of its module's folder in `tools/`.
     pub fn name(self) -> &'static str {
         match self {
             Self::KubeScore => "kube-score",
             Self::Promtool => "promtool",
+            Self::Actionlint => "actionlint",
         }
     }
 
     /// Build tags: promtool comes without the clouds in which Prometheus finds its targets, which are most of it.
     fn tags(self) -> &'static [&'static str] {
         match self {
-            Self::KubeScore => &[],
+            Self::KubeScore | Self::Actionlint => &[],
             Self::Promtool => &["remove_all_sd"],
         }
     }
