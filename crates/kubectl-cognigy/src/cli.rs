@@ -2,7 +2,7 @@
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::{cluster, complete::Shell, output::Format};
+use crate::{actions, cluster, complete::Shell, output::Format, status};
 
 /// See, rehearse, import and repair the webhooks of Cognigy installations.
 ///
@@ -32,6 +32,16 @@ pub struct Common {
 /// What the program can do.
 #[derive(Clone, Debug, Subcommand)]
 pub enum Command {
+    /// Show tenants with their webhooks as a tree, or one object in full
+    Status(status::Args),
+    /// Ask the operator for a full pass now
+    Reconcile(actions::ReconcileArgs),
+    /// Stop all work on webhooks or tenants; Cognigy is left as it is
+    Suspend(actions::Args),
+    /// Go on with what was suspended
+    Resume(actions::Args),
+    /// Let deleted objects go whose deletion waits, without touching Cognigy
+    Orphan(actions::Args),
     /// Print a script that lets a shell complete commands, flags and names
     Completion {
         /// The shell

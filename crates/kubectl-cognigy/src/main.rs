@@ -3,17 +3,22 @@
 //! ```text
 //! cli.rs       the command line            cluster.rs   the cluster, as kubectl finds it
 //! exit.rs      how it ends, and errors     output.rs, style.rs   tables, JSON, YAML, colours
-//! complete.rs  completion in shells
+//! complete.rs  completion in shells        target.rs, when.rs    objects and times as people name them
+//! status/      tenants and webhooks as they are    actions/     what can be asked of the operator
 //! ```
 //!
 //! Types, client and mathematics are the operator's own library: nothing here knows how Cognigy is spoken to or what a policy means.
 
+mod actions;
 mod cli;
 mod cluster;
 mod complete;
 mod exit;
 mod output;
+mod status;
 mod style;
+mod target;
+mod when;
 
 use std::{env, path::Path, process::ExitCode};
 
@@ -21,6 +26,7 @@ use clap::{CommandFactory as _, Parser as _};
 use clap_complete::CompleteEnv;
 
 use crate::{
+    actions::Action,
     cli::{Cli, Command},
     exit::{Ending, Result},
 };
@@ -48,6 +54,11 @@ fn is_completer() -> bool {
 
 async fn run(cli: Cli) -> Result {
     match cli.command {
+        Command::Status(args) => status::run(args, &cli.common).await,
+        Command::Reconcile(args) => actions::reconcile(args, &cli.common).await,
+        Command::Suspend(args) => actions::run(Action::Suspend, args, &cli.common).await,
+        Command::Resume(args) => actions::run(Action::Resume, args, &cli.common).await,
+        Command::Orphan(args) => actions::run(Action::Orphan, args, &cli.common).await,
         Command::Completion { shell } => complete::script(shell),
     }
 }
