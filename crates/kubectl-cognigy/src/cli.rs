@@ -2,7 +2,7 @@
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::{actions, cluster, complete::Shell, output::Format, status};
+use crate::{actions, cluster, complete::Shell, dead_letters, output::Format, status};
 
 /// See, rehearse, import and repair the webhooks of Cognigy installations.
 ///
@@ -42,6 +42,8 @@ pub enum Command {
     Resume(actions::Args),
     /// Let deleted objects go whose deletion waits, without touching Cognigy
     Orphan(actions::Args),
+    /// Show dead letters, and what else waits for its sink
+    DeadLetters(dead_letters::Args),
     /// Print a script that lets a shell complete commands, flags and names
     Completion {
         /// The shell

@@ -5,6 +5,7 @@
 //! exit.rs      how it ends, and errors     output.rs, style.rs   tables, JSON, YAML, colours
 //! complete.rs  completion in shells        target.rs, when.rs    objects and times as people name them
 //! status/      tenants and webhooks as they are    actions/     what can be asked of the operator
+//! dead_letters/ what waits for its sink
 //! ```
 //!
 //! Types, client and mathematics are the operator's own library: nothing here knows how Cognigy is spoken to or what a policy means.
@@ -13,6 +14,7 @@ mod actions;
 mod cli;
 mod cluster;
 mod complete;
+mod dead_letters;
 mod exit;
 mod output;
 mod status;
@@ -55,6 +57,7 @@ fn is_completer() -> bool {
 async fn run(cli: Cli) -> Result {
     match cli.command {
         Command::Status(args) => status::run(args, &cli.common).await,
+        Command::DeadLetters(args) => dead_letters::run(args, &cli.common).await,
         Command::Reconcile(args) => actions::reconcile(args, &cli.common).await,
         Command::Suspend(args) => actions::run(Action::Suspend, args, &cli.common).await,
         Command::Resume(args) => actions::run(Action::Resume, args, &cli.common).await,

@@ -42,7 +42,9 @@ pub fn draw(tree: &Tree, view: View) -> Result<String> {
     if view.wide {
         heading.extend(["ID", "KEPT", "SYNCED"]);
     }
-    let rows: Vec<Vec<String>> = lines.iter().map(|line| line.cells.clone()).collect();
+    // A tenant has few cells; empty ones keep the columns of its webhooks under their headings.
+    let mut rows: Vec<Vec<String>> = lines.iter().map(|line| line.cells.clone()).collect();
+    rows.iter_mut().for_each(|cells| cells.resize(heading.len(), String::new()));
     let table = output::table(&heading, &rows)?;
     let mut rows = table.lines();
     let mut text = rows.next().map(|heading| format!("{heading}\n")).unwrap_or_default();
@@ -104,12 +106,9 @@ fn of_webhook(webhook: &Webhook, is_last: bool, view: View) -> Line {
         notes.push(styled(WAITING, "is being deleted"));
     }
     notes.extend(words::drift(&webhook.drift).map(|drift| styled(WAITING, drift)));
-    notes.extend(
-        webhook
-            .dead_letter
-            .as_ref()
-            .map(|letter| styled(if letter.delivered { QUIET } else { WAITING }, words::dead_letter(letter))),
-    );
+    notes.extend(webhook.dead_letter.as_ref().map(|letter| {
+        styled(if letter.delivered { QUIET } else { WAITING }, format!("dead letter {}", words::dead_letter(letter)))
+    }));
     if webhook.undelivered > 0 {
         notes.push(styled(WAITING, words::undelivered(webhook.undelivered)));
     }

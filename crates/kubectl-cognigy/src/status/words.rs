@@ -64,10 +64,9 @@ pub fn drift(drift: &[Drift]) -> Option<String> {
     (!fields.is_empty()).then(|| format!("{} {noun} in Cognigy: {}", fields.len(), fields.join(", ")))
 }
 
-/// The dead letter and whether it has arrived.
+/// A dead letter and whether it has arrived.
 pub fn dead_letter(letter: &DeadLetter) -> String {
-    let state = if letter.delivered { "delivered" } else { "not delivered yet" };
-    format!("dead letter {}: {state}", letter.id)
+    format!("{} ({})", letter.id, if letter.delivered { "delivered" } else { "not delivered yet" })
 }
 
 /// How many messages wait for their sinks.

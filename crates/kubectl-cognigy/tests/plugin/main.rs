@@ -5,6 +5,7 @@
 
 mod actions;
 mod completion;
+mod dead_letters;
 #[path = "../../../../tests/operator/harness/mod.rs"]
 #[allow(dead_code, unused_imports, reason = "shared with the tests of the operator, which use more of it")]
 mod harness;

@@ -19,19 +19,34 @@ fn line_of(line: &str) -> String {
     format!("{indent}{}", cells.collect::<Vec<_>>().join("  "))
 }
 
-/// Times and durations vary in every cell.
+/// Times, durations and rates vary in every cell.
 fn cell(cell: &str) -> String {
-    let words: Vec<&str> = cell.split(' ').collect();
     let mut told: Vec<String> = Vec::new();
-    for (nth, word) in words.iter().enumerate() {
+    let mut words = cell.split(' ').peekable();
+    while let Some(word) = words.next() {
         let bare = word.trim_matches(|c: char| "(),".contains(c));
-        let varies = match words.get(nth + 1) {
-            Some(next) if next.starts_with("ms") => bare.parse::<f64>().is_ok(),
-            _ => is_span(bare) || bare.parse::<jiff::Timestamp>().is_ok(),
-        };
-        told.push(if varies { word.replace(bare, "N") } else { (*word).to_owned() });
+        let unit = words.peek().is_some_and(|next| ["ms", "ms,", "%"].contains(next));
+        if is_span(bare) || bare == "now" {
+            if told.last().is_some_and(|last| last.trim_start_matches('(') == "in") {
+                told.pop();
+            }
+            let closing = if word.ends_with(')') || words.next_if(|next| next.starts_with("ago")) == Some("ago)") {
+                ")"
+            } else {
+                ""
+            };
+            told.push(format!("{}TIME{closing}", if closing.is_empty() { "" } else { "(" }));
+        } else if bare.parse::<jiff::Timestamp>().is_ok() {
+            told.push(word.replace(bare, "TIMESTAMP"));
+        } else if unit && bare.parse::<f64>().is_ok() {
+            told.push("N".to_owned());
+        } else if bare.starts_with("api--") {
+            told.push(word.replace(bare, "TRACE"));
+        } else {
+            told.push(word.to_owned());
+        }
     }
-    told.join(" ").replace("now", "N ago").replace("in N", "N ago")
+    told.join(" ")
 }
 
 /// `12s`, `3m20s`, `1d2h`.
