@@ -81,7 +81,7 @@ impl Connector {
         self.session(tenant, config::config(tenant, values, surfaces, self.flags.allow_insecure_http))
     }
 
-    fn session(&self, tenant: &CognigyTenant, config: Result<SessionConfig, Failure>) -> Result<Session> {
+    fn session(&self, tenant: &CognigyTenant, config: std::result::Result<SessionConfig, Failure>) -> Result<Session> {
         let config = config.map_err(|failure| refused(tenant, &failure))?;
         Session::new(config, &self.hosts, Arc::new(Silent))
             .map_err(|error| Error::Told(format!("CognigyTenant {}: {error}", ObjectKey::of(tenant))))
