@@ -12,6 +12,7 @@ mod cli;
 mod cluster;
 mod complete;
 mod exit;
+mod import;
 mod output;
 mod session;
 mod style;
@@ -50,5 +51,6 @@ fn is_completer() -> bool {
 async fn run(cli: Cli) -> Result {
     match cli.command {
         Command::Completion { shell } => complete::script(shell),
+        Command::Import(args) => import::run(*args, &cli.common).await,
     }
 }
