@@ -139,7 +139,7 @@ async fn patiently<T>(
             }
             None => return Err(error),
         };
-        bar.println(format!("{error}; tried again in {} s", pause.as_secs().max(1)));
+        bar.suspend(|| anstream::eprintln!("{error}; tried again in {} s", pause.as_secs().max(1)));
         tokio::time::sleep(pause).await;
     }
 }

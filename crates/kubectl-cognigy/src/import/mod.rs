@@ -36,9 +36,10 @@ use crate::{
 
 /// Write what Cognigy holds as manifests that change nothing when they are applied
 ///
-/// Registrations and bots' webhooks become `CognigyWebhook`s, equal retry policies one `RetryPolicy`, headers that look like
+/// Registrations and bots' webhooks become CognigyWebhooks, equal retry policies one RetryPolicy, headers that look like
 /// secrets a Secret without its value. Only GETs are sent. Exit code 1: something cannot be said in a manifest.
 #[derive(Clone, Debug, ClapArgs)]
+#[allow(clippy::doc_markdown, reason = "the help shows plain text")]
 pub struct Args {
     /// The CognigyTenant, in the namespace or as NAMESPACE/NAME
     #[arg(long, value_name = "NAME", required_unless_present = "tenant_file", conflicts_with = "tenant_file")]

@@ -125,8 +125,8 @@ pub fn import(holdings: &Holdings, place: &Place) -> Import {
         name: name.clone(),
         body: Body::RetryPolicy(spec.clone()),
     });
-    let mut manifests: Vec<Manifest> = policies.collect();
-    for mut group in [secrets, webhooks] {
+    let mut manifests = Vec::new();
+    for mut group in [policies.collect(), secrets, webhooks] {
         group.sort_by(|a: &Manifest, b: &Manifest| a.name.cmp(&b.name));
         manifests.extend(group);
     }
@@ -193,12 +193,13 @@ fn registered(held: &Held, tenant: &TenantRef, policies: &mut Policies) -> Draft
             (What::Registered(Box::new(said)), policy)
         }
         Err(why) => {
-            let policy = policy.unwrap_or_else(|| Err("it has no retry policy that could be managed".into()));
+            let policy = policy.unwrap_or_else(|| Err("there is no retry policy that could be managed instead".into()));
             let existing = Existing { webhook_id: Some(main.id.to_string()), ..Existing::default() };
             let (what, policy, more) = managed(existing, policy);
-            let managed = if more.is_empty() { "; only its retry policy is managed" } else { "" };
-            losses.push(format!("{why}{managed}"));
-            losses.extend(more);
+            losses.push(match more.first() {
+                Some(more) => format!("{why}; {more}"),
+                None => format!("{why}; only its retry policy is managed"),
+            });
             (what, policy)
         }
     };

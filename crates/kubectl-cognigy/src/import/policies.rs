@@ -73,11 +73,11 @@ impl Policies {
     /// All of them with names that tell what they do.
     pub fn named(self) -> Vec<(PolicyKey, String, RetryPolicySpec)> {
         let mut names = Names::default();
-        let named = self.specs.into_iter().map(|(key, spec)| {
+        let name = |(key, spec): (String, RetryPolicySpec)| {
             let name = names.take(&name(&spec), &key);
             (PolicyKey(key), name, spec)
-        });
-        named.collect()
+        };
+        self.specs.into_iter().map(name).collect()
     }
 }
 
@@ -118,27 +118,27 @@ fn name(spec: &RetryPolicySpec) -> String {
     let total = policy.total_delay_ms();
     let pace = match (&policy.backoff, total) {
         (retry::Backoff::Linear { .. }, _) => "linear",
-        (_, ..10_000) => "quick",
-        (_, ..300_000) => "patient",
+        (_, total) if total < 10_000 => "quick",
+        (_, total) if total < 300_000 => "patient",
         _ => "persistent",
     };
-    let mut name = format!("{pace}-{}x-{}", policy.max_retries, span(total));
+    let mut parts = vec![pace.to_owned(), format!("{}x", policy.max_retries), span(total)];
     if policy.failure_threshold_percent != defaults.failure_threshold_percent {
-        name += &format!("-{}percent", policy.failure_threshold_percent);
+        parts.push(format!("{}percent", policy.failure_threshold_percent));
     }
     if policy.window != defaults.window {
         let window = i64::try_from(policy.window.as_millis()).unwrap_or(i64::MAX);
-        name += &format!("-within-{}", span(window));
+        parts.push(format!("within-{}", span(window)));
     }
-    name
+    parts.join("-")
 }
 
 fn span(ms: i64) -> String {
     match ms {
-        ..1_000 => format!("{ms}ms"),
-        ..120_000 => format!("{}s", ms / 1_000),
-        ..7_200_000 => format!("{}m", ms / 60_000),
-        _ => format!("{}h", ms / 3_600_000),
+        ms if ms < 1_000 => format!("{ms}ms"),
+        ms if ms < 120_000 => format!("{}s", ms / 1_000),
+        ms if ms < 7_200_000 => format!("{}m", ms / 60_000),
+        ms => format!("{}h", ms / 3_600_000),
     }
 }
 

@@ -1,5 +1,7 @@
 //! Manifests as text. What is a default is left out; comments say what stands in Cognigy.
 
+use std::collections::BTreeMap;
+
 use cognigy_operator::api::{
     RetryPolicySpec,
     webhook::{CognigyWebhookSpec, TenantRef},
@@ -54,27 +56,28 @@ pub fn document(manifest: &Manifest, import: &Import) -> Result<String> {
         Body::Webhook(_) => (GROUP, "CognigyWebhook"),
     };
     let metadata = Metadata { name: &manifest.name, namespace: import.namespace.as_deref() };
-    let mut text: String = manifest.comments.iter().map(|comment| format!("# {comment}\n")).collect();
-    text += &yaml(&Head { api_version, kind, metadata })?;
-    match &manifest.body {
-        Body::RetryPolicy(spec) => text += &section("spec", &yaml(spec)?, &policy_defaults()?),
-        Body::Webhook(spec) => text += &section("spec", &yaml(spec)?, &webhook_defaults(spec)?),
-        Body::Secret(keys) => {
-            text += "type: Opaque\nstringData:\n";
-            for (key, header) in keys {
-                text += &format!("  # The value of the header {header}.\n");
-                text += &section("", &yaml(&std::collections::BTreeMap::from([(key, "")]))?, &[]);
-            }
-        }
-    }
-    Ok(text)
+    let comments: Vec<_> = manifest.comments.iter().map(|comment| format!("# {comment}\n")).collect();
+    let body = match &manifest.body {
+        Body::RetryPolicy(spec) => format!("spec:\n{}", indented(&yaml(spec)?, &policy_defaults()?)),
+        Body::Webhook(spec) => format!("spec:\n{}", indented(&yaml(spec)?, &webhook_defaults(spec)?)),
+        Body::Secret(keys) => format!("type: Opaque\nstringData:\n{}", values(keys)?),
+    };
+    Ok(comments.concat() + &yaml(&Head { api_version, kind, metadata })? + &body)
 }
 
-/// Lines under a heading (none where it is empty), without those that say a default.
-fn section(heading: &str, lines: &str, defaults: &[String]) -> String {
+/// Empty values, each under a comment that says what belongs there.
+fn values(keys: &[(String, String)]) -> Result<String> {
+    let value = |(key, header): &(String, String)| {
+        let empty = yaml(&BTreeMap::from([(key, "")]))?;
+        Ok(format!("  # The value of the header {header}.\n{}", indented(&empty, &[])))
+    };
+    Ok(keys.iter().map(value).collect::<Result<Vec<_>>>()?.concat())
+}
+
+/// The lines as a part of something, without those that say a default.
+fn indented(lines: &str, defaults: &[String]) -> String {
     let said = lines.lines().filter(|line| !defaults.iter().any(|default| default == line));
-    let heading = if heading.is_empty() { String::new() } else { format!("{heading}:\n") };
-    heading + &said.map(|line| format!("  {line}\n")).collect::<String>()
+    said.map(|line| format!("  {line}\n")).collect::<Vec<_>>().concat()
 }
 
 /// What a policy says where its author says nothing. No line within a field begins at the margin.

@@ -18,11 +18,8 @@ use crate::{
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Summary<'a> {
-    retry_policies: usize,
-    secrets: usize,
-    webhooks: usize,
-    /// Those of the webhooks of which only the retry policy is managed.
-    existing: usize,
+    #[serde(flatten)]
+    counts: Counts,
     files: &'a [PathBuf],
     /// Secrets that were there already, and may hold values.
     kept: &'a [PathBuf],
@@ -32,17 +29,18 @@ pub struct Summary<'a> {
 impl<'a> Summary<'a> {
     /// The summary of an import that was written to files.
     pub fn of(import: &'a Import, written: &'a Written) -> Self {
-        let Counts { retry_policies, secrets, webhooks, existing } = Counts::of(import);
         let Written { files, kept } = written;
-        Self { retry_policies, secrets, webhooks, existing, files, kept, findings: &import.findings }
+        Self { counts: Counts::of(import), files, kept, findings: &import.findings }
     }
 }
 
-#[derive(Default)]
+#[derive(Debug, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
 struct Counts {
     retry_policies: usize,
     secrets: usize,
     webhooks: usize,
+    /// Those of the webhooks of which only the retry policy is managed.
     existing: usize,
 }
 
@@ -83,14 +81,13 @@ pub fn table(import: &Import, written: Option<(&PathBuf, &Written)>) -> Result<S
         text += "\n";
         text += &output::table(&["WEBHOOK", "ID", "MANIFEST", "WHAT IS NOT SAID"], &rows)?;
     }
-    text += "\n";
-    text += &match written {
+    let end = match written {
         Some((folder, written)) => {
             format!("{} in {}\n", styled(GOOD, format!("{} files", written.files.len())), folder.display())
         }
         None => format!("{} on standard output\n", styled(GOOD, format!("{} manifests", import.manifests.len()))),
     };
-    Ok(text)
+    Ok(text + "\n" + &end)
 }
 
 fn secrets_note(counts: &Counts, written: Option<(&PathBuf, &Written)>) -> String {

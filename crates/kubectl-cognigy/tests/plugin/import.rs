@@ -3,12 +3,15 @@
 use std::{fs, path::Path, process::Stdio};
 
 use cognigy_operator::api::{CognigyWebhook, RetryPolicy};
-use cognigy_simulator::{BotWebhook, Options, Request, Route};
+use cognigy_simulator::{BotWebhook, Fault, Options, Request, RetryAfter, Route};
 use kube::{ResourceExt as _, api::ListParams};
 use serde_json::{Value, json};
 use tokio::process::Command;
 
-use crate::harness::{World, world};
+use crate::{
+    harness::{World, world, world_without_operator},
+    plugin::{Ran, command, ran},
+};
 
 /// A script's registration; `change` has other fields.
 fn registration(name: &str, version: i64, change: &Value) -> Value {
@@ -191,6 +194,156 @@ async fn applying_an_import_of_250_webhooks_changes_nothing_outside() {
         world.plugin(&[&["import", "--tenant", "production", "--out", &out], &bots[..]].concat()).await;
         let texts = |folder: &Path| files(folder).into_iter().map(|(_, text)| text).collect::<Vec<_>>();
         assert!(texts(again.path()) == texts(folder.path()), "the same comes to the same files");
+    })
+    .await;
+}
+
+/// Registrations and bots' webhooks of which some cannot be said.
+fn odd_things(world: &World) {
+    let add = |name: &str, version: i64, change: Value| world.add_integration(registration(name, version, &change));
+    let orders = intervals("wh_orders", &[1000, 2500, 6250, 15625], 15.0);
+    let headers = json!({"X-Environment": "production", "X-Api-Key": "hunter2-of-orders"});
+    add("OrderFulfillment", 2, json!({"id": "wh_orders", "retryPolicy": orders, "headers": headers}));
+    add("OrderFulfillment", 1, json!({"id": "wh_orders_1", "status": "inactive"}));
+    add("billing", 1, json!({"id": "wh_billing", "status": "inactive", "method": "PUT"}));
+    add("shipping", 1, json!({"id": "wh_shipping", "retryPolicy": intervals("wh_shipping", &[1000], 12.5)}));
+    add("twice", 1, json!({"id": "wh_twice_1"}));
+    add("twice", 2, json!({"id": "wh_twice_2"}));
+    let by_hand = json!({
+        "id": "wh_by_hand", "idempotencyKey": null, "retryPolicy": intervals("wh_by_hand", &[1000, 2000, 4000], 15.0),
+    });
+    add("by-hand", 1, by_hand);
+    add("talkative", 1, json!({"id": "wh_talkative", "url": "https://api.example.com/hook?code=hunter2-in-the-url"}));
+    world.add_bot_webhook(of_bot("bot-0", "bw_0", "Escalation", Some(window(3, "exponential", 1000))));
+    world.add_bot_webhook(of_bot("bot-0", "bw_1", "Escalation", Some(window(5, "linear", 2000))));
+    world.add_bot_webhook(of_bot("bot-0", "bw_2", "Off", Some(json!({"enabled": false}))));
+    world.add_bot_webhook(of_bot("bot-0", "bw_3", "Plain", None));
+}
+
+#[tokio::test]
+async fn manifests_say_what_stands_in_cognigy_and_what_they_leave_out() {
+    world_without_operator(Options::default(), async |world| {
+        odd_things(world);
+        world.tenant("production", json!({})).await;
+        let ran = world.plugin(&["import", "--tenant", "production", "--bot", "bot-0"]).await;
+        assert_eq!(ran.code, 1, "{ran:?}");
+        insta::assert_snapshot!("import_manifests", ran.out.replace(&world.namespace, "NAMESPACE"));
+        insta::assert_snapshot!("import_summary", ran.err);
+        assert!(!(ran.out + &ran.err).contains("hunter2"), "a secret is shown");
+        assert!(changes(world).is_empty());
+
+        let json = world.plugin(&["import", "--tenant", "production", "--bot", "bot-0", "-o", "json"]).await;
+        let list: Value = serde_json::from_str(&json.out).unwrap();
+        let kinds = |kind: &str| list["items"].as_array().unwrap().iter().filter(|one| one["kind"] == kind).count();
+        assert_eq!((kinds("RetryPolicy"), kinds("Secret"), kinds("CognigyWebhook")), (3, 1, 7), "{list:#}");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_name_and_nothing_lost_is_a_good_end() {
+    world_without_operator(Options::default(), async |world| {
+        odd_things(world);
+        world.tenant("production", json!({})).await;
+        let told = world.plugin(&["import", "--tenant", "production", "--match", "^(billing|Order.*)$"]).await.good();
+        let names: Vec<_> = told.lines().filter_map(|line| line.strip_prefix("  name: ")).collect();
+        assert_eq!(
+            names,
+            ["patient-4x-25s", "order-fulfillment-headers", "billing", "order-fulfillment", "OrderFulfillment"]
+        );
+        let wrong = world.plugin(&["import", "--tenant", "production", "--match", "("]).await;
+        assert!(wrong.code == 2 && wrong.err.contains("regex"), "{wrong:?}");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn files_that_are_there_are_kept_and_filled_in_secrets_always() {
+    world_without_operator(Options::default(), async |world| {
+        odd_things(world);
+        world.tenant("production", json!({})).await;
+        let folder = tempfile::tempdir().unwrap();
+        let out = folder.path().join("imported");
+        let arguments = ["import", "--tenant", "production", "--match", "Order", "--out", out.to_str().unwrap()];
+        let first = world.plugin(&arguments).await.good();
+        insta::assert_snapshot!("import_files", first.replace(out.to_str().unwrap(), "DIR"));
+        let (webhook, secret) =
+            (out.join("20-cognigywebhook-order-fulfillment.yaml"), out.join("secrets/order-fulfillment-headers.yaml"));
+        fs::write(&webhook, "edited").unwrap();
+        fs::write(&secret, "filled in").unwrap();
+
+        let refused = world.plugin(&arguments).await;
+        assert!(refused.code == 2 && refused.err.contains("nothing was written"), "{refused:?}");
+        assert_eq!(fs::read_to_string(&webhook).unwrap(), "edited");
+
+        let forced = world.plugin(&[&arguments[..], &["--force"]].concat()).await.good();
+        assert!(forced.contains("1 kept as they were"), "{forced}");
+        assert!(fs::read_to_string(&webhook).unwrap().contains("name: OrderFulfillment"));
+        assert_eq!(fs::read_to_string(&secret).unwrap(), "filled in");
+    })
+    .await;
+}
+
+/// Runs an import without a cluster.
+async fn of_file(world: &World, tenant: &Value, variables: &[(&str, &str)]) -> Ran {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("tenant.yaml");
+    fs::write(&file, tenant.to_string()).unwrap();
+    let mut command = command();
+    command.args(["import", "--match", "billing", "--tenant-file"]).arg(&file);
+    command.arg("--ca-file").arg(world.sim.ca_file()).envs(variables.iter().copied());
+    ran(&mut command).await
+}
+
+#[tokio::test]
+async fn without_a_cluster_credentials_come_from_the_environment() {
+    world_without_operator(Options::default(), async |world| {
+        odd_things(world);
+        let tenant = |auth: Value| {
+            json!({
+                "apiVersion": "cognigy.io/v1alpha1", "kind": "CognigyTenant", "metadata": {"name": "production"},
+                "spec": {"baseUrl": world.sim.https_base_url().unwrap(), "auth": auth},
+            })
+        };
+        let credentials = world.sim.credentials();
+        let oauth = tenant(json!({"oauth2": {"credentialsSecretRef": {"name": "not-there"}}}));
+        let (id, secret) = (("COGNIGY_CLIENT_ID", &*credentials.client_id), credentials.client_secret.as_str());
+        let told = of_file(world, &oauth, &[id, ("COGNIGY_CLIENT_SECRET", secret)]).await.good();
+        assert!(told.contains("tenantRef:\n    name: production\n") && !told.contains("namespace"), "{told}");
+        let key = tenant(json!({"apiKey": {"secretRef": {"name": "not-there"}}}));
+        of_file(world, &key, &[("COGNIGY_API_KEY", &credentials.api_key)]).await.good();
+        let token = tenant(json!({"bearerToken": {"secretRef": {"name": "not-there"}}}));
+        of_file(world, &token, &[("COGNIGY_TOKEN", &credentials.bearer_token)]).await.good();
+
+        let missing = of_file(world, &oauth, &[id]).await;
+        assert!(missing.code == 2 && missing.err.contains("$COGNIGY_CLIENT_SECRET is not set"), "{missing:?}");
+        let wrong = of_file(world, &oauth, &[id, ("COGNIGY_CLIENT_SECRET", "hunter2-is-wrong")]).await;
+        assert!(
+            wrong.code == 2 && wrong.err.contains("refused the credentials") && !wrong.err.contains("hunter2"),
+            "{wrong:?}"
+        );
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_installation_that_asks_to_wait_or_stumbles_is_asked_again() {
+    world_without_operator(Options::default(), async |world| {
+        odd_things(world);
+        world.tenant("production", json!({})).await;
+        world.sim.fault(Fault::on(Route::ListIntegrations).status(429).retry_after(RetryAfter::Seconds(1)).times(1));
+        world.sim.fault(Fault::on(Route::GetWebhook).status(503).times(1));
+        let told = world.plugin(&["import", "--tenant", "production", "--match", "billing"]).await;
+        assert_eq!((told.code, told.err.matches("tried again in").count()), (0, 2), "{told:?}");
+        assert!(told.out.contains("name: billing"), "{told:?}");
+
+        world.sim.fault(Fault::on(Route::GetWebhook).status(403));
+        let refused = world.plugin(&["import", "--tenant", "production"]).await;
+        assert!(refused.code == 2 && refused.out.is_empty() && refused.err.contains("integration:read"), "{refused:?}");
+        world.tenant("production", json!({"suspend": true})).await;
+        world.clear_log();
+        let suspended = world.plugin(&["import", "--tenant", "production"]).await;
+        assert!(suspended.code == 2 && suspended.err.contains("suspend") && world.sim.requests().is_empty());
     })
     .await;
 }
