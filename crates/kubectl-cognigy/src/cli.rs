@@ -2,7 +2,7 @@
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::{cluster, complete::Shell, output::Format};
+use crate::{cluster, complete::Shell, import, output::Format};
 
 /// See, rehearse, import and repair the webhooks of Cognigy installations.
 ///
@@ -37,4 +37,5 @@ pub enum Command {
         /// The shell
         shell: Shell,
     },
+    Import(Box<import::Args>),
 }

@@ -3,7 +3,7 @@
 //! ```text
 //! cli.rs       the command line            cluster.rs   the cluster, as kubectl finds it
 //! exit.rs      how it ends, and errors     output.rs, style.rs   tables, JSON, YAML, colours
-//! complete.rs  completion in shells
+//! complete.rs  completion in shells       session.rs   connections to Cognigy, as the operator makes them
 //! ```
 //!
 //! Types, client and mathematics are the operator's own library: nothing here knows how Cognigy is spoken to or what a policy means.
@@ -12,7 +12,9 @@ mod cli;
 mod cluster;
 mod complete;
 mod exit;
+mod import;
 mod output;
+mod session;
 mod style;
 
 use std::{env, path::Path, process::ExitCode};
@@ -49,5 +51,6 @@ fn is_completer() -> bool {
 async fn run(cli: Cli) -> Result {
     match cli.command {
         Command::Completion { shell } => complete::script(shell),
+        Command::Import(args) => import::run(*args, &cli.common).await,
     }
 }
