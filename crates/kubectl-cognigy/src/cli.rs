@@ -2,7 +2,7 @@
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::{actions, cluster, complete::Shell, dead_letters, output::Format, status};
+use crate::{actions, cluster, complete::Shell, dead_letters, import, output::Format, status};
 
 /// See, rehearse, import and repair the webhooks of Cognigy installations.
 ///
@@ -49,4 +49,5 @@ pub enum Command {
         /// The shell
         shell: Shell,
     },
+    Import(Box<import::Args>),
 }

@@ -4,6 +4,7 @@
 //! cli.rs       the command line            cluster.rs   the cluster, as kubectl finds it
 //! exit.rs      how it ends, and errors     output.rs, style.rs   tables, JSON, YAML, colours
 //! complete.rs  completion in shells        target.rs, when.rs    objects and times as people name them
+//! session.rs   connections to Cognigy, as the operator makes them
 //! status/      tenants and webhooks as they are    actions/     what can be asked of the operator
 //! dead_letters/ what waits for its sink
 //! ```
@@ -16,7 +17,9 @@ mod cluster;
 mod complete;
 mod dead_letters;
 mod exit;
+mod import;
 mod output;
+mod session;
 mod status;
 mod style;
 mod target;
@@ -63,5 +66,6 @@ async fn run(cli: Cli) -> Result {
         Command::Resume(args) => actions::run(Action::Resume, args, &cli.common).await,
         Command::Orphan(args) => actions::run(Action::Orphan, args, &cli.common).await,
         Command::Completion { shell } => complete::script(shell),
+        Command::Import(args) => import::run(*args, &cli.common).await,
     }
 }

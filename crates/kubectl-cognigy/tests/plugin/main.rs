@@ -9,6 +9,7 @@ mod dead_letters;
 #[path = "../../../../tests/operator/harness/mod.rs"]
 #[allow(dead_code, unused_imports, reason = "shared with the tests of the operator, which use more of it")]
 mod harness;
+mod import;
 mod plugin;
 mod scrub;
 mod status;
