@@ -13,7 +13,7 @@ use std::{fmt::Debug, time::Duration};
 
 use clap::Args as ClapArgs;
 use cognigy_operator::api::{CognigyTenant, CognigyWebhook};
-use futures::future::join_all;
+use futures::{StreamExt as _, stream};
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::NamespaceResourceScope;
 use kube::{
@@ -39,6 +39,9 @@ use crate::{
 
 /// The field manager of what the plugin writes.
 const FIELD_MANAGER: &str = "kubectl-cognigy";
+
+/// How many objects are changed, or waited for, at the same time.
+const AT_ONCE: usize = 64;
 
 /// Which objects, and how carefully.
 #[derive(Clone, Debug, ClapArgs)]
@@ -124,7 +127,8 @@ async fn act(action: &Action, args: &Args, wait: Option<Duration>, common: &Comm
     }
     let work = steps.iter().map(|(object, step)| one(action, (object, step), args, wait, &cluster));
     let mut outcomes = Vec::new();
-    for outcome in join_all(work).await {
+    let mut work = stream::iter(work).buffered(AT_ONCE);
+    while let Some(outcome) = work.next().await {
         match outcome {
             Ok(outcome) => outcomes.extend(outcome),
             Err(error) => {

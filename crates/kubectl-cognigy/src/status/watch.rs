@@ -55,25 +55,30 @@ pub async fn run(look: &Look) -> Result<Ending> {
 async fn show(look: &Look, stores: &Stores, news: impl Stream<Item = Vec<News>>) -> Result<()> {
     let (mut news, mut last, mut troubled) = (std::pin::pin!(news), None, false);
     while let Some(told) = news.next().await {
-        if let Some(error) = told.iter().find_map(|one| one.as_ref().err()) {
-            if !troubled {
-                anstream::eprintln!("the watch is interrupted and goes on by itself: {error}");
+        let error = told.iter().find_map(|one| one.as_ref().err());
+        if let Some(error) = error.filter(|_| !troubled) {
+            anstream::eprintln!("the watch is interrupted and goes on by itself: {error}");
+        }
+        troubled = error.is_some();
+        let Some(objects) = stores.objects() else { continue };
+        match now(look, objects).await {
+            Ok(text) if last.as_ref() == Some(&text) => {}
+            Ok(text) => {
+                draw(look, &text)?;
+                last = Some(text);
             }
-            troubled = true;
-            continue;
-        }
-        troubled = false;
-        let Some(mut objects) = stores.objects() else { continue };
-        if !look.everywhere {
-            gather::add_tenants_elsewhere(&look.cluster, &mut objects).await?;
-        }
-        let text = look.picture(&objects).await?.text;
-        if last.as_ref() != Some(&text) {
-            draw(look, &text)?;
-            last = Some(text);
+            // What is gone may come again, and so may the API server.
+            Err(error) => anstream::eprintln!("error: {error}"),
         }
     }
     Ok(())
+}
+
+async fn now(look: &Look, mut objects: Objects) -> Result<String> {
+    if !look.everywhere {
+        gather::add_tenants_elsewhere(&look.cluster, &mut objects).await?;
+    }
+    Ok(look.picture(&objects).await?.text)
 }
 
 /// A store that a watch keeps, and what the watch tells.
