@@ -3,7 +3,7 @@
 //! ```text
 //! cli.rs       the command line            cluster.rs   the cluster, as kubectl finds it
 //! exit.rs      how it ends, and errors     output.rs, style.rs   tables, JSON, YAML, colours
-//! complete.rs  completion in shells
+//! complete.rs  completion in shells       session.rs   connections to Cognigy, as the operator makes them
 //! ```
 //!
 //! Types, client and mathematics are the operator's own library: nothing here knows how Cognigy is spoken to or what a policy means.
@@ -13,6 +13,7 @@ mod cluster;
 mod complete;
 mod exit;
 mod output;
+mod session;
 mod style;
 
 use std::{env, path::Path, process::ExitCode};
