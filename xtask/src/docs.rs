@@ -39,9 +39,9 @@ pub(crate) fn run() -> Result<()> {
         fs::write(path, text)?;
         println!("{REFERENCE}");
     }
-    let mut test = cargo(["test", "--quiet"]);
-    test.args(TABLE_OF_METRICS).env(WRITE.0, WRITE.1);
-    run_command(test)
+    let mut table = cargo(["test", "--quiet"]);
+    table.args(TABLE_OF_METRICS).env(WRITE.0, WRITE.1);
+    run_command(table)
 }
 
 /// The whole document.
