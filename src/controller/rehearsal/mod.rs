@@ -4,6 +4,7 @@
 //! objects in memory (`kubernetes.rs`). Cognigy is only read.
 
 mod kubernetes;
+mod recognise;
 
 use std::{collections::HashMap, sync::Arc};
 
@@ -23,6 +24,7 @@ use super::{
 use crate::{
     api::{CognigyTenant, CognigyWebhook, ObjectKey, RetryPolicy},
     cluster::audit::{AuditSink, Trail},
+    cognigy::{Answer, Error, Integration, Session},
     metrics::Metrics,
 };
 
@@ -41,11 +43,16 @@ pub struct Scene {
     pub config_maps: Vec<ConfigMap>,
     /// The namespaces, for tenants that choose them by label.
     pub namespaces: Vec<Namespace>,
+    /// Sessions with tenants whose Secrets are not there. Of what such a tenant's webhooks registered nothing is known but
+    /// what Cognigy lists: it is taken for their own.
+    pub sessions: HashMap<ObjectKey, Session>,
 }
 
 /// A scene with the tenants connected.
 pub struct Rehearsal {
     context: Arc<Context>,
+    /// What the tenants of given sessions hold. Where it cannot be read, the pass fails on the same.
+    listed: HashMap<ObjectKey, Result<Answer<Vec<Integration>>, Error>>,
 }
 
 impl Rehearsal {
@@ -56,7 +63,7 @@ impl Rehearsal {
         let client = kubernetes::client(&scene);
         // Nothing is recorded in a rehearsal: the task that would write events never runs.
         let (trail, _) = Trail::new(client.clone(), AuditSink::new(std::io::sink()), "rehearsal");
-        let Scene { tenants, policies, webhooks: all, secrets, config_maps, .. } = scene;
+        let Scene { tenants, policies, webhooks: all, secrets, config_maps, mut sessions, .. } = scene;
         let caches = Caches {
             tenants: cache(tenants.clone()),
             policies: cache(policies),
@@ -69,19 +76,27 @@ impl Rehearsal {
         for webhook in &all {
             context.index.record_webhook(webhook);
         }
+        let mut listed = HashMap::new();
         for tenant in &tenants {
             let key = ObjectKey::of(tenant);
             if context.index.webhooks_of_tenant(&key).iter().any(|user| webhooks.contains(user)) {
-                let connection = tenant::rehearse(tenant, &context).await;
+                let given = sessions.remove(&key);
+                if let Some(session) = &given {
+                    listed.insert(key.clone(), session.list_integrations().await);
+                }
+                let connection = tenant::rehearse(tenant, &context, given).await;
                 context.sessions.put(&key, connection);
             }
         }
-        Ok(Self { context: Arc::new(context) })
+        Ok(Self { context: Arc::new(context), listed })
     }
 
     /// What a full pass over this webhook would do now; `None` where it is not in the scene.
     pub async fn of(&self, webhook: &ObjectKey) -> Option<Rehearsed> {
-        let webhook = self.context.webhooks.get(webhook)?;
+        let mut webhook = self.context.webhooks.get(webhook)?;
+        if let Some(Ok(listed)) = self.listed.get(&webhook.tenant_key()) {
+            webhook = Arc::new(recognise::recognised(&webhook, &listed.value));
+        }
         Some(webhook::rehearsal::rehearse(&webhook, &self.context).await)
     }
 }

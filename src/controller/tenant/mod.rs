@@ -150,13 +150,17 @@ fn connecting(tenant: &CognigyTenant, session: Session, fingerprint: String) -> 
     Connection { session: Some(session), ..broken(Reason::Connecting, message, fingerprint) }
 }
 
-/// The connection that a pass over this tenant would make; it is probed, and told to nobody.
-pub(super) async fn rehearse(tenant: &CognigyTenant, context: &Context) -> Connection {
+/// The connection that a pass over this tenant would make, or one over the `given` session; it is probed, and told to nobody.
+pub(super) async fn rehearse(tenant: &CognigyTenant, context: &Context, given: Option<Session>) -> Connection {
     if tenant.spec.suspend {
         return suspended();
     }
     let fingerprint = observe::fingerprint(tenant, context);
-    match session(tenant, context).await {
+    let made = match given {
+        Some(session) => Ok(session),
+        None => session(tenant, context).await,
+    };
+    match made {
         Ok(session) => {
             let mut connection = connecting(tenant, session, fingerprint);
             let used = context.index.surfaces_of_tenant(&ObjectKey::of(tenant));
