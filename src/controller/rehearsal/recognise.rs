@@ -13,8 +13,9 @@ use crate::{
 pub fn recognised(webhook: &CognigyWebhook, listed: &[Integration]) -> CognigyWebhook {
     let mut webhook = webhook.clone();
     let name = webhook.registered_name();
+    let own = |one: &&Integration| one.version.is_some_and(|version| one.has_key_of(&name, version));
     let mut versions: Vec<KeptVersion> =
-        listed.iter().filter(|one| one.name.as_ref() == Some(&name)).filter_map(kept).collect();
+        listed.iter().filter(|one| one.name.as_ref() == Some(&name)).filter(own).filter_map(kept).collect();
     if webhook.spec.is_existing() || versions.is_empty() {
         return webhook;
     }

@@ -74,8 +74,8 @@ impl Pass<'_> {
     async fn rehearse_register(&mut self) -> Result<(), Failure> {
         self.namespace_stays().await?;
         let wished = self.wished(Status::Inactive).await?;
-        let listed = match self.session.find_integration(&wished.name, wished.version).await {
-            Ok(listed) => listed.value,
+        let listed = match self.session.list_integrations().await {
+            Ok(listed) => listed.value.into_iter().find(|one| one.has_key_of(&wished.name, wished.version)),
             // Without a listing it cannot be known.
             Err(error) if matches!(error.kind, ErrorKind::NotFound | ErrorKind::NotSupported) => None,
             Err(error) => return Err(error.into()),
