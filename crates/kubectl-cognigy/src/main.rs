@@ -4,6 +4,7 @@
 //! cli.rs       the command line            cluster.rs   the cluster, as kubectl finds it
 //! exit.rs      how it ends, and errors     output.rs, style.rs   tables, JSON, YAML, colours
 //! complete.rs  completion in shells       session.rs   connections to Cognigy, as the operator makes them
+//! diff/        what the operator would do
 //! ```
 //!
 //! Types, client and mathematics are the operator's own library: nothing here knows how Cognigy is spoken to or what a policy means.
@@ -11,6 +12,7 @@
 mod cli;
 mod cluster;
 mod complete;
+mod diff;
 mod exit;
 mod import;
 mod output;
@@ -52,5 +54,6 @@ async fn run(cli: Cli) -> Result {
     match cli.command {
         Command::Completion { shell } => complete::script(shell),
         Command::Import(args) => import::run(*args, &cli.common).await,
+        Command::Diff(args) => diff::run(args, &cli.common).await,
     }
 }
