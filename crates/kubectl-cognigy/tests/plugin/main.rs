@@ -4,7 +4,9 @@
 #![allow(clippy::unwrap_used)]
 
 mod completion;
+mod documents;
 #[path = "../../../../tests/operator/harness/mod.rs"]
 #[allow(dead_code, unused_imports, reason = "shared with the tests of the operator, which use more of it")]
 mod harness;
 mod plugin;
+mod timeline;
