@@ -3,7 +3,7 @@
 
 use std::{net::SocketAddr, time::Duration};
 
-use clap::{ArgAction, Args, Parser, Subcommand, builder::BoolishValueParser, builder::TypedValueParser as _};
+use clap::{ArgAction, Args, Parser, Subcommand, builder::BoolishValueParser};
 use ipnet::IpNet;
 use url::Url;
 
@@ -42,7 +42,7 @@ pub struct Run {
     #[arg(long, env = "COGNIGY_OPERATOR_HTTP_LISTEN", value_name = "ADDRESS:PORT", default_value = "0.0.0.0:8080")]
     pub http_listen: SocketAddr,
 
-    /// Let several replicas stand by for each other (not in this version, which runs as a single replica)
+    /// Let several replicas stand by for each other: one works, and another one takes over when it ends
     #[arg(
         long,
         env = "COGNIGY_OPERATOR_LEADER_ELECT",
@@ -52,11 +52,11 @@ pub struct Run {
         default_value = "false",
         hide_default_value = true,
         action = ArgAction::Set,
-        value_parser = BoolishValueParser::new().try_map(single_replica)
+        value_parser = BoolishValueParser::new()
     )]
     pub leader_elect: bool,
 
-    /// Namespace of the Lease for --leader-elect (without effect in this version)
+    /// Namespace of the Lease for --leader-elect; its name comes from what is watched [default: the pod's, or the kubeconfig's]
     #[arg(long, env = "COGNIGY_OPERATOR_LEADER_ELECTION_NAMESPACE", value_name = "NAMESPACE", value_parser = namespace)]
     pub leader_election_namespace: Option<String>,
 
@@ -128,17 +128,9 @@ impl Run {
 
     /// The flags that were given and have no effect in this version, each with a sentence for the log.
     pub fn without_effect(&self) -> Vec<&'static str> {
-        let lease = "--leader-election-namespace has no effect: this version runs as a single replica, without a Lease";
-        self.leader_election_namespace.is_some().then_some(lease).into_iter().collect()
-    }
-}
-
-fn single_replica(elect: bool) -> Result<bool, &'static str> {
-    if elect {
-        Err("this version has no leader election: run a single replica without --leader-elect, \
-             and set the Deployment's strategy to Recreate so that two never work at the same time")
-    } else {
-        Ok(false)
+        let lease = "--leader-election-namespace has no effect without --leader-elect";
+        let no_lease = self.leader_election_namespace.is_some() && !self.leader_elect;
+        no_lease.then_some(lease).into_iter().collect()
     }
 }
 
@@ -276,9 +268,10 @@ mod tests {
     }
 
     #[test]
-    fn leader_election_is_refused_with_what_to_do_instead() {
-        let message = run(&["--leader-elect"]).unwrap_err();
-        assert!(message.contains("run a single replica without --leader-elect"), "{message}");
+    fn leader_election_is_asked_for() {
+        let elected = run(&["--leader-elect", "--leader-election-namespace=ops"]).unwrap();
+        assert!(elected.leader_elect && elected.without_effect().is_empty());
+        assert_eq!(elected.leader_election_namespace.as_deref(), Some("ops"));
         assert!(!run(&["--leader-elect=false"]).unwrap().leader_elect);
     }
 

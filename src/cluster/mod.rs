@@ -1,7 +1,8 @@
-//! Small tools over `kube`: the audit trail, status and metadata writes, Secrets, and the wait for the CRDs.
+//! Small tools over `kube`: the audit trail, status and metadata writes, Secrets, leader election, and the wait for the CRDs.
 
 pub mod audit;
 pub mod crds;
+pub mod lease;
 pub mod metadata;
 pub mod patience;
 pub mod secret;

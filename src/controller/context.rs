@@ -133,6 +133,11 @@ where
         store.get(&reference(key))
     }
 
+    /// All that are there now.
+    pub fn keys(&self) -> impl Iterator<Item = ObjectKey> {
+        self.stores.values().flat_map(Store::state).map(|object| ObjectKey::of(&*object))
+    }
+
     /// The store of one watched namespace, or of all.
     pub fn store(&self, namespace: Option<&String>) -> Option<Store<K>> {
         self.stores.get(&namespace.cloned()).cloned()

@@ -38,7 +38,8 @@ pub struct Memo {
     pub periodic: Option<PeriodicChecks>,
     /// Consecutive failures of Kubernetes itself.
     pub kubernetes_failures: u32,
-    /// The last pass ended in a failure of Kubernetes: nobody knows whether its last write was made, so the object is read again.
+    /// The object is read again: its last pass ended in a failure of Kubernetes, and nobody knows whether its last write was made; or
+    /// another process worked on it until now.
     pub in_doubt: bool,
 }
 
@@ -101,6 +102,11 @@ impl Memos {
     /// A copy of the object's memo.
     pub fn get(&self, uid: &str) -> Memo {
         self.lock().get(uid).cloned().unwrap_or_default()
+    }
+
+    /// Every object is read again before its next pass.
+    pub fn doubt_all(&self) {
+        self.lock().values_mut().for_each(|memo| memo.in_doubt = true);
     }
 
     /// An object is there: from now on something can be remembered of it.

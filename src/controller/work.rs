@@ -46,7 +46,7 @@ use super::{
 };
 use crate::{
     api::{CognigyTenant, CognigyWebhook, ObjectKey, RetryPolicy},
-    cluster::{audit::Trail, crds},
+    cluster::{audit::Trail, crds, lease::Term},
     cognigy::{Hosts, Place},
     metrics::Metrics,
     probe::Prober,
@@ -76,6 +76,8 @@ pub struct Work {
     pub metrics: Metrics,
     /// Events and audit lines.
     pub trail: Trail,
+    /// When the work may be done: before, the stores are filled and nothing else happens.
+    pub term: Term,
 }
 
 /// The writing ends of the stores, for the watches.
@@ -97,7 +99,6 @@ impl Work {
             () = stop.cancelled() => return,
         }
         let (context, writers) = self.context(&stop);
-        let queues: Vec<_> = self.scopes.iter().map(|scope| context.triggers.queues(scope.as_deref())).collect();
         let mut tasks = JoinSet::new();
         let triggers = context.triggers.clone();
         tasks.spawn(async move { triggers.run_recounts().await });
@@ -105,6 +106,8 @@ impl Work {
         tasks.spawn(async move { triggers.run_later().await });
         tasks.spawn(rates::follow(context.clone()));
         tasks.spawn(gauges::follow(context.clone()));
+        // What the leader before wrote last may have come after them, and may not have been told by the watches yet.
+        let lists_may_be_old = !self.term.holds();
         self.watch(&mut tasks, &context, writers);
         let filled = async {
             context.tenants.ready().await;
@@ -118,9 +121,22 @@ impl Work {
             () = stop.cancelled() => return,
         }
         self.started.open();
+        tokio::select! {
+            () = self.term.begins() => {}
+            () = stop.cancelled() => return,
+        }
+        if lists_may_be_old {
+            context.memos.doubt_all();
+        }
         // Only now: before, a tenant and its sinks may not be known yet.
-        tasks.spawn(context.outbox.courier.clone().run());
-        tasks.spawn(context.outbox.monitor.clone().run());
+        let (term, courier) = (self.term.clone(), context.outbox.courier.clone());
+        tasks.spawn(async move { term.within(courier.run()).await.unwrap_or(()) });
+        let (term, monitor) = (self.term.clone(), context.outbox.monitor.clone());
+        tasks.spawn(async move { term.within(monitor.run()).await.unwrap_or(()) });
+        let queues: Vec<_> = self.scopes.iter().map(|scope| context.triggers.queues(scope.as_deref())).collect();
+        context.tenants.keys().for_each(|key| context.triggers.tenant(key));
+        context.policies.keys().for_each(|key| context.triggers.policy(key));
+        context.triggers.webhooks(context.webhooks.keys());
         let controllers = self.scopes.iter().zip(queues).flat_map(|(scope, queues)| {
             let scope = scope.as_ref();
             [
@@ -250,15 +266,20 @@ impl Work {
     {
         let Some(store) = store else { return futures::future::ready(()).boxed() };
         let (places, seen) = (Arc::new(Semaphore::new(self.concurrency.into())), store.clone());
+        let term = self.term.clone();
         let pass = move |object: Arc<K>, context: Arc<Context>| {
-            let (places, seen) = (places.clone(), seen.clone());
+            let (places, seen, term) = (places.clone(), seen.clone(), term.clone());
             async move {
-                let place = Place::take(&places).await;
-                // It may have changed while it waited for its place.
-                match seen.get(&reference(&ObjectKey::of(&*object))) {
-                    Some(object) => measured(object, context, place, reconcile).await,
-                    None => Ok(Action::await_change()),
-                }
+                let pass = async {
+                    let place = Place::take(&places).await;
+                    // It may have changed while it waited for its place.
+                    match seen.get(&reference(&ObjectKey::of(&*object))) {
+                        Some(object) => measured(object, context, place, reconcile).await,
+                        None => Ok(Action::await_change()),
+                    }
+                };
+                // After the term another one does it.
+                term.within(pass).await.unwrap_or(Ok(Action::await_change()))
             }
         };
         // The queue ends with the stop, so that nothing new begins; the watch behind `store` goes on.

@@ -65,6 +65,10 @@ const READY_SECONDS: &[f64] =
 /// A health check is cut off after 30 s at the latest.
 const CHECK_SECONDS: &[f64] = &[0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0];
 
+/// The families that tell of a process, not of what it takes care of.
+pub(super) const OF_THE_PROCESS: [&str; 5] =
+    ["_build_info", "_leader", "_runtime_tasks", "_events_pending", "_objects_remembered"];
+
 /// What is counted about calls to Cognigy.
 #[derive(Clone, Debug)]
 pub(super) struct Api {

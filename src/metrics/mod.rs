@@ -8,7 +8,10 @@ mod families;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -34,6 +37,7 @@ pub struct Metrics {
     work: Work,
     outbox: Outbox,
     state: State,
+    stands_by: Arc<AtomicBool>,
     objects: Arc<Mutex<BTreeMap<Key, Shown>>>,
 }
 
@@ -66,6 +70,7 @@ impl Metrics {
             work: Work::new(&mut catalogue)?,
             outbox: Outbox::new(&mut catalogue)?,
             state: State::new(&mut catalogue)?,
+            stands_by: Arc::default(),
             objects: Arc::default(),
             families: catalogue.families.into(),
             registry: catalogue.registry,
@@ -77,9 +82,14 @@ impl Metrics {
         &self.families
     }
 
-    /// The Prometheus text form (version 0.0.4) of everything.
+    /// The Prometheus text form (version 0.0.4) of everything. Of a standby only what tells of its process: it sees the same objects
+    /// as the leader, and whoever adds up all replicas would count them twice.
     pub fn render(&self) -> prometheus::Result<String> {
-        TextEncoder::new().encode_to_string(&self.registry.gather())
+        let mut families = self.registry.gather();
+        if self.stands_by.load(Ordering::Relaxed) {
+            families.retain(|family| families::OF_THE_PROCESS.iter().any(|name| family.name().ends_with(name)));
+        }
+        TextEncoder::new().encode_to_string(&families)
     }
 
     /// The rate that holds for `host` (with its port) now; `None` when no tenant uses it any more.
@@ -252,6 +262,7 @@ impl Metrics {
     /// Whether this replica does the work.
     pub fn leader(&self, leads: bool) {
         self.work.leader.set(leads.into());
+        self.stands_by.store(!leads, Ordering::Relaxed);
     }
 
     /// The object is gone: so are its state metrics.

@@ -123,6 +123,20 @@ fn every_family_is_described_as_it_is_exposed() {
 }
 
 #[test]
+fn a_standby_tells_of_its_process_only() {
+    let metrics = all_used();
+    metrics.leader(false);
+    let text = metrics.render().unwrap();
+    let series = text.lines().filter(|line| !line.starts_with('#'));
+    let names: BTreeSet<_> = series.filter_map(|line| line.split(['{', ' ']).next()).collect();
+    let process = ["build_info", "events_pending", "leader", "objects_remembered", "runtime_tasks"];
+    let process = process.map(|name| format!("{PREFIX}_{name}"));
+    assert_eq!(names, process.iter().map(String::as_str).collect());
+    metrics.leader(true);
+    assert!(metrics.render().unwrap().contains("resource_condition{"));
+}
+
+#[test]
 fn counters_end_with_total_histograms_with_their_unit_and_every_family_explains_itself() {
     for family in all_used().registry.gather() {
         let (name, type_) = (family.name(), format!("{:?}", family.get_field_type()));

@@ -365,6 +365,8 @@ fn pauses() -> impl Iterator<Item = Duration> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::AtomicUsize;
+
     use super::*;
 
     #[test]
@@ -387,5 +389,28 @@ mod tests {
         (0..QUEUE + 7).for_each(|_| drop(traces.tracer().start("span")));
         assert_eq!(traces.exporter.dropped.load(Ordering::Relaxed), 7);
         assert_eq!(traces.exporter.queue.len(), QUEUE);
+    }
+
+    #[tokio::test]
+    async fn what_is_left_at_the_end_is_sent() {
+        use opentelemetry::trace::Tracer as _;
+        crate::cognigy::install_crypto_provider();
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = Url::parse(&format!("http://{}", listener.local_addr().unwrap())).unwrap();
+        let taken = Arc::<AtomicUsize>::default();
+        let count = taken.clone();
+        let take = async move |body: Bytes| {
+            let request = ExportTraceServiceRequest::decode(body).unwrap();
+            let spans: usize =
+                request.resource_spans.iter().flat_map(|of| &of.scope_spans).map(|of| of.spans.len()).sum();
+            count.fetch_add(spans, Ordering::Relaxed);
+        };
+        let routes = axum::Router::new().route("/v1/traces", axum::routing::post(take));
+        let server = tokio::spawn(async move { axum::serve(listener, routes).await });
+        let traces = Traces::to(&url).unwrap();
+        (0..BATCH + 7).for_each(|_| drop(traces.tracer().start("span")));
+        traces.start().finish().await;
+        assert_eq!(taken.load(Ordering::Relaxed), BATCH + 7);
+        server.abort();
     }
 }

@@ -56,9 +56,9 @@ async fn every_manifest_is_what_the_schemas_of_the_api_server_ask_for() {
     assert!(count("valid") > 60, "{told}");
 
     // The judge is awake: a key that does not exist is found, and a value of the wrong type.
-    for (name, wrong) in [("key", "  replica: 1"), ("type", "  replicas: one")] {
+    for (name, wrong) in [("key", "  replica: 2"), ("type", "  replicas: one")] {
         let text = fs::read_to_string(files.path().join("defaults.yaml")).unwrap();
-        let wrong = text.replace("  replicas: 1", wrong);
+        let wrong = text.replace("  replicas: 2", wrong);
         assert_ne!(text, wrong);
         let path = files.path().join(format!("wrong-{name}.yaml"));
         fs::write(&path, wrong).unwrap();

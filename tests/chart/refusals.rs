@@ -31,14 +31,20 @@ const REFUSED: [(&str, &str); 34] = [
     ("log.level=inof", "log.level: `inof` is neither a level (off, error, warn, info, debug, trace) nor"),
     ("allowPrivateCallbacks={10.0.0.0}", "allowPrivateCallbacks: `10.0.0.0` is not a network such as 10.0.0.0/8"),
     (
-        "replicaCount=2",
+        "leaderElection.enabled=false",
         "several replicas would work against each other; enable leader election, or set replicaCount to 1",
     ),
-    ("strategy.type=RollingUpdate", "enable leader election, or leave strategy empty"),
-    ("rbac.namespaced=true", "watchNamespaces is empty: name the namespaces, or set rbac.namespaced to false"),
-    ("podDisruptionBudget.enabled=true", "would block the drain of its node: set replicaCount to 2 or more"),
     (
-        "leaderElection.enabled=true,replicaCount=2,podDisruptionBudget.enabled=true,podDisruptionBudget.minAvailable=",
+        "replicaCount=1,leaderElection.enabled=false,strategy.type=RollingUpdate",
+        "enable leader election, or leave strategy empty",
+    ),
+    ("rbac.namespaced=true", "watchNamespaces is empty: name the namespaces, or set rbac.namespaced to false"),
+    (
+        "replicaCount=1,podDisruptionBudget.enabled=true",
+        "would block the drain of its node: set replicaCount to 2 or more",
+    ),
+    (
+        "podDisruptionBudget.enabled=true,podDisruptionBudget.minAvailable=",
         "podDisruptionBudget needs minAvailable or maxUnavailable",
     ),
     ("serviceMonitor.enabled=true,podMonitor.enabled=true", "every metric would be read twice; enable one of them"),

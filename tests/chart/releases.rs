@@ -58,9 +58,10 @@ async fn be_available(plane: &ControlPlane) {
         let when = "2026-01-01T00:00:00Z";
         json!({"type": kind, "status": "True", "reason": reason, "lastUpdateTime": when, "lastTransitionTime": when})
     };
+    let replicas = &deployment["spec"]["replicas"];
     let status = json!({"status": {
         "observedGeneration": deployment["metadata"]["generation"],
-        "replicas": 1, "updatedReplicas": 1, "readyReplicas": 1, "availableReplicas": 1,
+        "replicas": replicas, "updatedReplicas": replicas, "readyReplicas": replicas, "availableReplicas": replicas,
         "conditions": [condition("Available", "MinimumReplicasAvailable"), condition("Progressing", "NewReplicaSetAvailable")],
     }});
     let patch = ["--subresource=status", "--type=merge", "--patch", &status.to_string()];
@@ -137,6 +138,7 @@ async fn helm_waits_for_the_operator_and_the_notes_say_what_comes_next() {
     assert!(told.contains("STATUS: deployed"), "{told}");
     for command in [
         "kubectl -n cognigy-system rollout status deployment/cognigy-operator",
+        "kubectl -n cognigy-system get lease cognigy-operator-all-8a5edab2",
         "kubectl -n cx create secret generic cognigy-oauth --from-literal=client-id=",
         "kubectl get cognigytenants,retrypolicies,cognigywebhooks -A",
     ] {

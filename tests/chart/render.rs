@@ -3,7 +3,10 @@
 use std::{collections::BTreeMap, fs, path::Path};
 
 use clap::Parser as _;
-use cognigy_operator::args::{Cli, Command, Run};
+use cognigy_operator::{
+    args::{Cli, Command, Run},
+    cluster::lease::lease_name,
+};
 use serde_json::{Value, json};
 
 use crate::chart::{arguments, objects, of_kind, only, rendered, template, value_sets};
@@ -51,12 +54,28 @@ async fn the_operator_understands_the_arguments_of_every_set() {
     assert_eq!(everything.otlp_endpoint.unwrap().as_str(), "http://otel-collector.observability:4318/");
     assert_eq!(everything.http_listen.to_string(), "[::]:8080");
     assert_eq!(everything.shutdown_grace_seconds, 55, "five seconds are left to tell the end");
-    run("bare").await;
-    let available = deployment("available").await;
-    assert!(arguments(&available).contains(&"--leader-elect".to_owned()));
-    assert!(arguments(&available).contains(&"--leader-election-namespace=cognigy-system".to_owned()));
-    // As long as the operator has no leader election it says so, and nothing else is wrong.
-    assert!(parsed(&available).unwrap_err().contains("this version has no leader election"));
+    for set in ["defaults", "available", "bare"] {
+        let run = run(set).await;
+        assert_eq!(
+            (run.leader_elect, run.leader_election_namespace.as_deref()),
+            (true, Some("cognigy-system")),
+            "{set}"
+        );
+    }
+    assert!(!everything.leader_elect && everything.leader_election_namespace.is_none());
+}
+
+#[tokio::test]
+async fn the_role_names_the_lease_as_the_operator_does() {
+    for (name, values) in value_sets() {
+        let objects = objects(&rendered(&values).await);
+        let run = parsed(only(&objects, "Deployment")).unwrap();
+        let lease = lease_name(&run.watch_namespaces, run.watch_label_selector.as_deref());
+        let rules = of_kind(&objects, "Role").into_iter().flat_map(|role| role["rules"].as_array().unwrap());
+        let named: Vec<_> = rules.filter_map(|rule| rule["resourceNames"][0].as_str()).collect();
+        let rights = run.leader_elect && name != "bare";
+        assert_eq!(named, if rights { vec![lease.as_str()] } else { vec![] }, "{name}");
+    }
 }
 
 #[tokio::test]
@@ -175,7 +194,8 @@ async fn roles_are_in_the_watched_namespaces_only_where_that_is_asked_for() {
     for kind in ["Role", "RoleBinding"] {
         let places: Vec<_> =
             of_kind(&objects, kind).into_iter().map(|role| role["metadata"]["namespace"].as_str().unwrap()).collect();
-        assert_eq!(places, ["cx", "cx-test"], "{kind}");
+        // The last one is for the Lease.
+        assert_eq!(places, ["cx", "cx-test", "cognigy-system"], "{kind}");
     }
 }
 
@@ -185,7 +205,7 @@ async fn a_long_name_is_cut_to_what_kubernetes_takes() {
     let objects = objects(&template(&["--set", &format!("nameOverride={}", &long[..63])]).await.unwrap());
     for object in &objects {
         let name = object["metadata"]["name"].as_str().unwrap();
-        let longest = if object["kind"].as_str().unwrap().starts_with("ClusterRole") { 253 } else { 63 };
+        let longest = if object["kind"].as_str().unwrap().contains("Role") { 253 } else { 63 };
         assert!(name.len() <= longest && !name.ends_with('-'), "{name}");
     }
 }

@@ -13,13 +13,14 @@ use crate::{
     program::{Program, free_address},
 };
 
-/// A release of the chart, and the operator that its Deployment would run.
+/// A release of the chart, and the operators that its Deployment would run.
 struct Installed {
     /// The release's namespace.
     namespace: String,
     /// The name of the operator's user.
     user: String,
-    program: Program,
+    leader: Program,
+    standby: Program,
     /// Its kubeconfig.
     files: tempfile::TempDir,
 }
@@ -28,12 +29,11 @@ struct Installed {
 type Right = (String, String, String);
 
 impl World {
-    /// Installs the chart as `hooks` in a namespace of its own, and starts the operator as its Deployment says.
+    /// Installs the chart as `hooks` in a namespace of its own, and starts two operators as its Deployment says.
     async fn install(&self, values: &[&str]) -> Installed {
-        let (namespace, http) = (self.another_namespace(&[]).await, free_address());
-        let (listen, chart) = (format!("extraArgs={{--http-listen={http}}}"), folder());
+        let (namespace, chart) = (self.another_namespace(&[]).await, folder());
         let release = ["install", "hooks", chart.to_str().unwrap(), "--namespace", &namespace];
-        let fixed = ["--set", "crds.enabled=false", "--set", "allowPrivateCallbacks={127.0.0.0/8}", "--set", &listen];
+        let fixed = ["--set", "crds.enabled=false", "--set", "allowPrivateCallbacks={127.0.0.0/8}"];
         let values: Vec<_> = values.iter().flat_map(|value| ["--set", value]).collect();
         helm(&self.plane, &[&release[..], &fixed, &values].concat()).await.unwrap();
 
@@ -54,11 +54,21 @@ impl World {
         });
         std::fs::write(&kubeconfig, config.to_string()).unwrap();
         let arguments = arguments(&deployment);
-        let arguments: Vec<_> = arguments.iter().map(String::as_str).collect();
-        let program = Program::start_exactly(&kubeconfig, &http, &arguments, &[]);
-        program.ready().await;
+        // Pods have an address each, these have a port each.
+        let start = || {
+            let http = free_address();
+            let listen = format!("--http-listen={http}");
+            let arguments: Vec<_> = arguments.iter().map(String::as_str).chain([listen.as_str()]).collect();
+            Program::start_exactly(&kubeconfig, &http, &arguments, &[])
+        };
+        let leader = start();
+        leads(&leader).await;
+        let standby = start();
+        standby.ready().await;
+        let said = async || standby.lines().iter().any(|line| line.contains("standing by"));
+        eventually("the second one stands by", said).await;
         let user = format!("system:serviceaccount:{namespace}:{account}");
-        Installed { namespace, user, program, files }
+        Installed { namespace, user, leader, standby, files }
     }
 
     /// What a user asked the API server for, and where; it is an error that anything of it was refused.
@@ -85,7 +95,11 @@ impl World {
         let get = ["get", "clusterroles,roles", "--all-namespaces", "--output", "json"];
         let roles: Value = serde_json::from_str(&kubectl(&self.plane, &get).await).unwrap();
         let name = format!("hooks-cognigy-operator-{release}");
-        let own = roles["items"].as_array().unwrap().iter().filter(|role| role["metadata"]["name"] == name.as_str());
+        let own = roles["items"].as_array().unwrap().iter().filter(|role| {
+            let role = &role["metadata"];
+            let elects = role["name"] == "hooks-cognigy-operator-leader-election" && role["namespace"] == release;
+            role["name"] == name.as_str() || elects
+        });
         for rule in own.flat_map(|role| role["rules"].as_array().unwrap()) {
             let texts = |key: &str| -> Vec<String> { serde_json::from_value(rule[key].clone()).unwrap() };
             for group in texts("apiGroups") {
@@ -173,13 +187,25 @@ impl World {
     }
 }
 
-/// A whole life in a release with these values: what is granted is what is used.
-async fn life_in_a_release(world: &World, other: &str, values: &[&str]) {
-    let Installed { namespace, user, program, files: _files } = world.install(values).await;
-    world.whole_life(other, &user).await;
+/// Waits until it does the work.
+async fn leads(program: &Program) {
+    program.until("/metrics", |_, text| text.lines().any(|line| line == "cognigy_operator_leader 1")).await;
+}
+
+/// SIGTERM, and the end that it should have.
+async fn ends(program: Program) {
     program.terminate();
     let (status, lines) = program.end().await;
     assert_eq!(status.code(), Some(0), "{}", lines.join("\n"));
+}
+
+/// A whole life in a release with these values: what is granted is what is used.
+async fn life_in_a_release(world: &World, other: &str, values: &[&str]) {
+    let Installed { namespace, user, leader, standby, files: _files } = world.install(values).await;
+    world.whole_life(other, &user).await;
+    ends(leader).await;
+    leads(&standby).await;
+    ends(standby).await;
     let granted = world.granted(&namespace).await;
     let used = || -> BTreeSet<Right> { world.used(&user).into_iter().map(|(right, _)| right).collect() };
     // A watch is in the log when it has ended. What is unused then is one right too many.
@@ -240,11 +266,11 @@ async fn a_second_release_with_another_scope_runs_beside_the_first() {
         for (scope, name) in scopes.iter().zip(["orders", "refunds"]) {
             world.until_reason_in(scope, name, "Active").await;
         }
-        for (scope, Installed { user, program, .. }) in scopes.iter().zip(installed) {
-            program.terminate();
-            assert_eq!(program.end().await.0.code(), Some(0));
+        for (scope, Installed { namespace, user, leader, standby, .. }) in scopes.iter().zip(installed) {
+            ends(standby).await;
+            ends(leader).await;
             let places: BTreeSet<_> = world.used(&user).into_iter().map(|(_, namespace)| namespace.unwrap_or_default()).collect();
-            assert_eq!(places, BTreeSet::from([scope.clone()]));
+            assert_eq!(places, BTreeSet::from([scope.clone(), namespace]), "its Lease is in its own");
         }
         assert_eq!(world.integrations().len(), 2, "each was registered once");
     })

@@ -25,22 +25,15 @@ fn crds_prints_the_definitions_and_nothing_else() {
 }
 
 #[test]
-fn what_this_version_cannot_do_is_refused_before_anything_starts_as_a_flag_and_as_a_variable() {
-    let flag = cognigy_operator(&["run", "--leader-elect"], &[]);
-    let variable = cognigy_operator(&["run"], &[("COGNIGY_OPERATOR_LEADER_ELECT", "true")]);
-    for output in [flag, variable] {
-        assert_eq!(output.status.code(), Some(2));
-        let told = text(&output.stderr);
-        assert!(told.contains("this version has no leader election: run a single replica"), "{told}");
-    }
-}
-
-#[test]
 fn bad_variables_are_refused_like_bad_flags() {
     let output = cognigy_operator(&["run"], &[("COGNIGY_OPERATOR_ALLOW_PRIVATE_CALLBACKS", "10.0.0.0/8,private")]);
     assert_eq!(output.status.code(), Some(2));
     let told = text(&output.stderr);
     assert!(told.contains("`private` is not a network") && told.contains("--allow-private-callbacks"), "{told}");
+    let output = cognigy_operator(&["run"], &[("COGNIGY_OPERATOR_LEADER_ELECT", "perhaps")]);
+    assert_eq!(output.status.code(), Some(2));
+    let told = text(&output.stderr);
+    assert!(told.contains("invalid value 'perhaps' for '--leader-elect"), "{told}");
 }
 
 #[test]

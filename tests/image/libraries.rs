@@ -38,7 +38,7 @@ pub fn loader_of(program: &Path) -> PathBuf {
     PathBuf::from(all_between(&headers, "program interpreter: ", ']')[0])
 }
 
-/// The libraries that this machine gives it, with their paths.
+/// The libraries that the host gives it, with their paths.
 pub fn libraries_of(program: &Path) -> Vec<PathBuf> {
     let output = Command::new(loader_of(program)).arg("--list").arg(program).output().unwrap();
     let told = String::from_utf8(output.stdout).unwrap();

@@ -100,7 +100,7 @@ impl Root {
 
     /// What the kubelet mounts for a service account.
     pub fn service_account(&self, namespace: &str, token: &str, ca: &str) {
-        // In Debian a link to /run, which from here would be this machine's own.
+        // In Debian a link to /run, which from here would be the host's.
         let run = if self.folder().join("var/run").is_symlink() { "run" } else { "var/run" };
         for (file, text) in [("namespace", namespace), ("token", token), ("ca.crt", ca)] {
             self.write(&Path::new(run).join(SERVICE_ACCOUNT).join(file), text.as_bytes(), 0o644);

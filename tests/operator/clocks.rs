@@ -3,12 +3,7 @@
 //! The real binary runs under libfaketime, which steps its wall clock and leaves the monotonic one alone, as an administrator or
 //! NTP does (docs/reliability.md, *Clocks*).
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-    process::Command,
-    time::Duration,
-};
+use std::time::Duration;
 
 use cognigy_operator::api::CognigyWebhook;
 use cognigy_simulator::{Fault, Options, Route};
@@ -16,89 +11,25 @@ use control_plane::User;
 use k8s_openapi::api::events::v1::Event;
 use kube::api::ListParams;
 use serde_json::json;
-use tempfile::TempDir;
-use tokio::sync::OnceCell;
 
 use crate::{
+    faketime::Clock,
     harness::{World, world_without_operator},
     program::{Program, free_address},
 };
 
 const HOUR: i64 = 3600;
 
-/// A wall clock that a test sets for the programs that it starts under it.
-struct Clock {
-    folder: TempDir,
-    library: &'static Path,
-}
-
 impl Clock {
-    async fn new() -> Self {
-        let clock = Self { folder: tempfile::tempdir().unwrap(), library: library().await };
-        clock.step(0);
-        clock
-    }
-
-    fn file(&self) -> PathBuf {
-        self.folder.path().join("clock")
-    }
-
-    /// Sets the clock that many seconds away from the true time.
-    fn step(&self, seconds: i64) {
-        // Renamed into place: the program reads it at any moment.
-        let new = self.folder.path().join("new");
-        fs::write(&new, format!("{seconds:+}\n")).unwrap();
-        fs::rename(new, self.file()).unwrap();
-    }
-
     async fn program(&self, world: &World) -> Program {
         let kubeconfig = world.plane.write_kubeconfig(&User::named(&world.user).group("system:masters")).unwrap();
-        let file = self.file();
-        let environment = [
-            ("LD_PRELOAD", self.library.to_str().unwrap()),
-            ("FAKETIME_TIMESTAMP_FILE", file.to_str().unwrap()),
-            ("FAKETIME_NO_CACHE", "1"),
-            ("FAKETIME_DONT_FAKE_MONOTONIC", "1"),
-            ("DONT_FAKE_MONOTONIC", "1"),
-            ("NO_FAKE_STAT", "1"),
-        ];
+        let environment = self.environment();
+        let environment: Vec<_> = environment.iter().map(|(name, value)| (*name, value.as_str())).collect();
         let arguments = ["--watch-namespaces", &world.namespace];
         let program = Program::start_under(&kubeconfig, &free_address(), &arguments, &environment);
         program.ready().await;
         program
     }
-}
-
-/// libfaketime, installed first where it is missing and that can be done.
-async fn library() -> &'static Path {
-    static LIBRARY: OnceCell<PathBuf> = OnceCell::const_new();
-    LIBRARY
-        .get_or_init(async || {
-            if let Some(library) = find() {
-                return library;
-            }
-            let install = "apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends libfaketime";
-            let installed = Command::new("sh").args(["-c", install]).output();
-            find().unwrap_or_else(|| {
-                panic!("these tests set the clock with libfaketime: install it (`apt-get install libfaketime`, as root); tried just now: {installed:?}")
-            })
-        })
-        .await
-}
-
-fn find() -> Option<PathBuf> {
-    let folders = ["/usr/lib", "/usr/lib64", "/usr/local/lib"].into_iter().map(PathBuf::from);
-    let inner = |folder: PathBuf| {
-        fs::read_dir(&folder)
-            .into_iter()
-            .flatten()
-            .flatten()
-            .map(|entry| entry.path())
-            .chain([folder.clone()])
-            .collect::<Vec<_>>()
-    };
-    let libraries = folders.flat_map(inner).map(|folder| folder.join("faketime/libfaketimeMT.so.1"));
-    libraries.into_iter().find(|library| library.is_file())
 }
 
 /// How far the program's clock is from the true time by its events about an object, in seconds, the latest one's.

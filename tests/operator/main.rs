@@ -13,6 +13,7 @@ mod errors;
 mod events;
 mod existing;
 mod fairness;
+mod faketime;
 mod figures;
 mod harness;
 mod health;

@@ -1,6 +1,7 @@
 //! Traces: the real program, and a collector that takes OTLP (docs/tracing.md).
 
-use cognigy_simulator::{Answer, Fault, Options, Request, Route, SinkMessage};
+use cognigy_operator::api::CognigyWebhook;
+use cognigy_simulator::{Answer, Fault, Options, Request, Route};
 use control_plane::User;
 use serde_json::json;
 use tokio::net::{TcpListener, TcpSocket};
@@ -26,6 +27,17 @@ impl World {
         self.webhook("orders", json!({"retryPolicyRef": {"name": "patient"}})).await;
         self.until_reason("orders", "Active").await;
     }
+}
+
+/// Waits until the passes that told these reasons have arrived, and with them all that they did.
+async fn arrived(world: &World, collector: &Collector, told: &[(&str, &str, &str)]) -> Vec<Told> {
+    world
+        .eventually("traces arrive", async || {
+            let spans = collector.spans();
+            told.iter().all(|told| !passes(&spans, *told).is_empty())
+        })
+        .await;
+    collector.spans()
 }
 
 impl Program {
@@ -64,9 +76,13 @@ async fn a_webhook_that_goes_live_is_one_trace_with_each_of_its_calls_in_order()
         let program = world.traced(&collector.url, &environment).await;
         world.goes_live().await;
         let webhook = world.get("orders").await;
+        let spans = arrived(
+            world,
+            &collector,
+            &[("CognigyWebhook", "orders", "Active"), ("CognigyTenant", "production", "Connected")],
+        )
+        .await;
         program.stopped().await;
-
-        let spans = collector.spans();
         let [pass] = passes(&spans, ("CognigyWebhook", "orders", "Active"))[..] else { panic!("{spans:#?}") };
         let calls = below(&spans, pass);
         assert_eq!(
@@ -140,9 +156,9 @@ async fn what_fails_is_marked_and_says_why() {
         world.webhook("lost", json!({"tenantRef": {"name": "nobody"}})).await;
         world.until_reason("lost", "TenantNotFound").await;
         world.goes_live().await;
+        let last = [("CognigyWebhook", "orders", "Active"), ("CognigyWebhook", "lost", "TenantNotFound")];
+        let spans = arrived(world, &collector, &last).await;
         program.stopped().await;
-
-        let spans = collector.spans();
         let named = |name: &str| spans.iter().filter(|span| span.name() == name).collect::<Vec<_>>();
         let created = named("POST /api/v1/integrations");
         assert_eq!(created.len(), 2, "{spans:#?}");
@@ -181,14 +197,16 @@ async fn each_try_to_deliver_a_message_is_a_trace_that_does_not_say_where_it_goe
         world.fault(Fault::on(Route::CreateIntegration).status(503));
         world.webhook("orders", json!({"retryPolicyRef": {"name": "quick"}})).await;
         world.until_reason("orders", "RetriesExhausted").await;
-        world
-            .until_sim("an accepted alert", |state| state.sink_messages("alerts").iter().any(SinkMessage::is_delivered))
-            .await;
+        let told = |webhook: &CognigyWebhook| {
+            let failure = webhook.status.as_ref().and_then(|status| status.failure.as_ref());
+            failure.is_some_and(|failure| failure.undelivered.is_empty())
+        };
+        world.until("orders", told).await;
+        let tries = || collector.spans().into_iter().filter(|span| span.name() == "deliver alerts").collect::<Vec<_>>();
+        world.eventually("both tries arrive", async || tries().len() >= 2).await;
         program.stopped().await;
-
-        let spans = collector.spans();
-        let tries: Vec<_> = spans.iter().filter(|span| span.name() == "deliver alerts").collect();
-        assert!(tries.len() >= 2 && tries.iter().all(|span| span.is_root() && span.is_client()), "{spans:#?}");
+        let (spans, tries) = (collector.spans(), tries());
+        assert!(tries.iter().all(|span| span.is_root() && span.is_client()), "{spans:#?}");
         assert_eq!((tries[0].get("error.type"), tries[0].failure()), ("refused".into(), Some("the sink answered 500")));
         assert_eq!((tries[1].get("http.response.status_code"), tries[1].failure()), ("200".into(), None));
         let message = &world.sink("alerts").messages()[0];
@@ -213,8 +231,7 @@ async fn what_a_collector_refuses_for_now_is_sent_again_and_its_trouble_is_told_
         world.goes_live().await;
         world.eventually("batches are refused", async || collector.refused() >= 2).await;
         collector.refuse(None);
-        let whole = async || !passes(&collector.spans(), ("CognigyWebhook", "orders", "Active")).is_empty();
-        world.eventually("the trace arrives", whole).await;
+        arrived(world, &collector, &[("CognigyWebhook", "orders", "Active")]).await;
         let log = program.stopped().await;
         assert_eq!(log.matches("traces cannot be delivered: it answered 503").count(), 1, "{log}");
         assert_eq!(log.matches("traces are delivered again").count(), 1, "{log}");

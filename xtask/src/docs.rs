@@ -43,9 +43,9 @@ pub(crate) fn run() -> Result<()> {
         println!("{REFERENCE}");
     }
     for arguments in FRESH {
-        let mut test = cargo(["test", "--quiet"]);
-        test.args(arguments).env(WRITE.0, WRITE.1);
-        run_command(test)?;
+        let mut fresh = cargo(["test", "--quiet"]);
+        fresh.args(arguments).env(WRITE.0, WRITE.1);
+        run_command(fresh)?;
     }
     Ok(())
 }

@@ -48,7 +48,7 @@ fn release() -> Result<PathBuf> {
     Ok(root().join(TARGET).join("release").join(OPERATOR))
 }
 
-/// So that nothing in the program names a folder of this machine: those of the registry and of the workspace are left out of paths.
+/// So that nothing in the program names a folder of the host: those of the registry and of the workspace are left out of paths.
 fn flags(cargo_home: &Path) -> OsString {
     let left_out = [cargo_home.join("registry/src/"), root().join("")];
     let flags: Vec<_> = left_out.iter().map(|folder| format!("--remap-path-prefix={}=", folder.display())).collect();
@@ -67,7 +67,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn folders_of_this_machine_are_left_out_of_paths() {
+    fn folders_of_the_host_are_left_out_of_paths() {
         let flags = flags(Path::new("/home/a b/.cargo")).into_string().unwrap();
         let flags: Vec<_> = flags.split('\u{1f}').collect();
         assert_eq!(flags[0], "--remap-path-prefix=/home/a b/.cargo/registry/src/=");

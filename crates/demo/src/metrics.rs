@@ -29,7 +29,7 @@ pub(crate) fn table(text: &str) -> Vec<Vec<Cell>> {
     let mut rows = Vec::new();
     for (family, labels, meaning) in SHOWN {
         let mut sums: BTreeMap<Vec<&str>, f64> = BTreeMap::new();
-        for one in samples.iter().filter(|one| one.name.strip_prefix(PREFIX) == Some(family)) {
+        for one in samples.iter().filter(|one| one.name.strip_prefix(PREFIX) == Some(family) && one.value > 0.0) {
             let key = labels.iter().map(|label| one.labels.get(label).map_or("", String::as_str)).collect();
             *sums.entry(key).or_default() += one.value;
         }

@@ -79,6 +79,7 @@ impl World {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let http = listener.local_addr().unwrap();
         let operator = Operator {
+            election: None,
             client,
             patience,
             settings: Settings {

@@ -49,6 +49,15 @@ annotations:
 {{- end -}}
 {{- end -}}
 
+{{- /* The name that the operator gives its Lease (src/cluster/lease/name.rs), for the Role: words of the scope, and a digest of it. */ -}}
+{{- define "cognigy-operator.leaseName" -}}
+{{- $namespaces := .Values.watchNamespaces | uniq | sortAlpha | join "," -}}
+{{- $digest := printf "%s/%s" $namespaces .Values.watchLabelSelector | sha256sum | trunc 8 -}}
+{{- $words := printf "%s-%s" ($namespaces | default "all") .Values.watchLabelSelector | lower -}}
+{{- $readable := regexReplaceAll "[^a-z0-9]+" $words "-" | trimAll "-" | trunc 37 | trimSuffix "-" -}}
+{{- printf "cognigy-operator-%s-%s" $readable $digest -}}
+{{- end -}}
+
 {{- define "cognigy-operator.image" -}}
 {{- $tag := .Values.image.tag | default .Chart.AppVersion -}}
 {{- if .Values.image.digest -}}
