@@ -2,7 +2,7 @@
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::{cluster, complete::Shell, import, output::Format};
+use crate::{cluster, compare, complete::Shell, diff, import, output::Format, timeline};
 
 /// See, rehearse, import and repair the webhooks of Cognigy installations.
 ///
@@ -32,6 +32,12 @@ pub struct Common {
 /// What the program can do.
 #[derive(Clone, Debug, Subcommand)]
 pub enum Command {
+    /// Tell what the operator would do: manifests, or webhooks of the cluster, against what Cognigy holds now
+    Diff(diff::Args),
+    /// Show what a retry policy does: its tries in time, and how likely a delivery comes through
+    Timeline(timeline::Args),
+    /// Show two retry policies in one table and one picture
+    Compare(compare::Args),
     /// Print a script that lets a shell complete commands, flags and names
     Completion {
         /// The shell

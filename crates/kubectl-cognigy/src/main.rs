@@ -4,18 +4,23 @@
 //! cli.rs       the command line            cluster.rs   the cluster, as kubectl finds it
 //! exit.rs      how it ends, and errors     output.rs, style.rs   tables, JSON, YAML, colours
 //! complete.rs  completion in shells       session.rs   connections to Cognigy, as the operator makes them
+//! diff/        what the operator would do
+//! timeline/  compare/   what a retry policy does
 //! ```
 //!
 //! Types, client and mathematics are the operator's own library: nothing here knows how Cognigy is spoken to or what a policy means.
 
 mod cli;
 mod cluster;
+mod compare;
 mod complete;
+mod diff;
 mod exit;
 mod import;
 mod output;
 mod session;
 mod style;
+mod timeline;
 
 use std::{env, path::Path, process::ExitCode};
 
@@ -50,7 +55,10 @@ fn is_completer() -> bool {
 
 async fn run(cli: Cli) -> Result {
     match cli.command {
+        Command::Timeline(args) => timeline::run(args, &cli.common).await,
+        Command::Compare(args) => compare::run(args, &cli.common).await,
         Command::Completion { shell } => complete::script(shell),
         Command::Import(args) => import::run(*args, &cli.common).await,
+        Command::Diff(args) => diff::run(args, &cli.common).await,
     }
 }
