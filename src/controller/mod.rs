@@ -21,6 +21,7 @@ mod office;
 mod own;
 mod pass;
 mod rates;
+pub mod rehearsal;
 pub mod retry_policy;
 mod run;
 mod seen;
@@ -34,4 +35,5 @@ pub mod webhook;
 mod work;
 
 pub use context::Settings;
+pub use error::Failure;
 pub use run::{Operator, RunError, run};

@@ -2,7 +2,7 @@
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::{cluster, compare, complete::Shell, output::Format, timeline};
+use crate::{cluster, compare, complete::Shell, diff, import, output::Format, timeline};
 
 /// See, rehearse, import and repair the webhooks of Cognigy installations.
 ///
@@ -32,6 +32,8 @@ pub struct Common {
 /// What the program can do.
 #[derive(Clone, Debug, Subcommand)]
 pub enum Command {
+    /// Tell what the operator would do: manifests, or webhooks of the cluster, against what Cognigy holds now
+    Diff(diff::Args),
     /// Show what a retry policy does: its tries in time, and how likely a delivery comes through
     Timeline(timeline::Args),
     /// Show two retry policies in one table and one picture
@@ -41,4 +43,5 @@ pub enum Command {
         /// The shell
         shell: Shell,
     },
+    Import(Box<import::Args>),
 }

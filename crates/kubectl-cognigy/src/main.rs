@@ -3,7 +3,8 @@
 //! ```text
 //! cli.rs       the command line            cluster.rs   the cluster, as kubectl finds it
 //! exit.rs      how it ends, and errors     output.rs, style.rs   tables, JSON, YAML, colours
-//! complete.rs  completion in shells
+//! complete.rs  completion in shells       session.rs   connections to Cognigy, as the operator makes them
+//! diff/        what the operator would do
 //! timeline/  compare/   what a retry policy does
 //! ```
 //!
@@ -13,8 +14,11 @@ mod cli;
 mod cluster;
 mod compare;
 mod complete;
+mod diff;
 mod exit;
+mod import;
 mod output;
+mod session;
 mod style;
 mod timeline;
 
@@ -54,5 +58,7 @@ async fn run(cli: Cli) -> Result {
         Command::Timeline(args) => timeline::run(args, &cli.common).await,
         Command::Compare(args) => compare::run(args, &cli.common).await,
         Command::Completion { shell } => complete::script(shell),
+        Command::Import(args) => import::run(*args, &cli.common).await,
+        Command::Diff(args) => diff::run(args, &cli.common).await,
     }
 }

@@ -4,9 +4,11 @@
 #![allow(clippy::unwrap_used)]
 
 mod completion;
+mod diff;
 mod documents;
 #[path = "../../../../tests/operator/harness/mod.rs"]
 #[allow(dead_code, unused_imports, reason = "shared with the tests of the operator, which use more of it")]
 mod harness;
+mod import;
 mod plugin;
 mod timeline;
