@@ -113,7 +113,9 @@ impl How {
     /// Makes the deliveries that were asked for, of each policy with the same lots.
     pub fn simulate(&self, timelines: &mut [Timeline]) {
         if let Some(deliveries) = self.simulate {
-            timelines.iter_mut().for_each(|timeline| timeline.simulate(deliveries, self.seed));
+            for timeline in timelines {
+                timeline.simulate(deliveries, self.seed);
+            }
         }
     }
 

@@ -21,7 +21,8 @@ pub fn time(time: Duration) -> String {
             let mut text = String::new();
             for (unit, letter) in UNITS {
                 if rest >= unit {
-                    text += &format!("{}{letter}", rest / unit);
+                    text += &(rest / unit).to_string();
+                    text += letter;
                     rest %= unit;
                 }
             }

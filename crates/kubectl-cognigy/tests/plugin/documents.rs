@@ -39,11 +39,11 @@ async fn the_documented_output_and_pictures_are_fresh() {
     let (mut fresh, mut commands, mut lines) = (String::new(), 0, text.lines());
     let mut pictures = Vec::new();
     while let Some(line) = lines.next() {
-        fresh += &format!("{line}\n");
+        fresh = fresh + line + "\n";
         if let Some(line) = line.strip_prefix(PROMPT) {
             commands += 1;
             let (output, drawn) = output_of(line, folder.path()).await;
-            fresh += &format!("{output}{FENCE}\n");
+            fresh = fresh + &output + FENCE + "\n";
             pictures.extend(drawn);
             lines.by_ref().find(|line| *line == FENCE);
         }

@@ -155,7 +155,7 @@ impl<'a> Scene<'a> {
             let made = |timeline: &Timeline| timeline.outlook.tries.get(index_of(one)).filter(|one| one.made).cloned();
             let through = self.timelines.iter().find_map(made).map_or("–".into(), |one| words::all_but(one.failing));
             document.append(line("grid", [LEFT, y], [RIGHT, y]));
-            document.append(words_at("quiet", [MARGIN, y + 4.5], one.number));
+            document.append(words_at("quiet", [MARGIN, y + 4.5], one.number.to_string()));
             document.append(words_at("ink", [LEFT - 16.0, y + 4.5], through).set("text-anchor", "end"));
         }
         document.append(line("grid", [LEFT, bottom], [RIGHT, bottom]));
@@ -310,8 +310,8 @@ fn line(class: &str, from: [f64; 2], to: [f64; 2]) -> Line {
     line.set("x2", rounded(to[0])).set("y2", rounded(to[1]))
 }
 
-fn words_at(class: &str, [x, y]: [f64; 2], words: impl ToString) -> Text {
-    Text::new(words.to_string()).set("class", class).set("x", rounded(x)).set("y", rounded(y))
+fn words_at(class: &str, [x, y]: [f64; 2], words: impl Into<String>) -> Text {
+    Text::new(words).set("class", class).set("x", rounded(x)).set("y", rounded(y))
 }
 
 /// To a tenth: nobody sees more, and machines that reckon differently behind that write the same.
