@@ -39,8 +39,13 @@ impl Format {
 
 /// Lines of cells under a heading, in columns.
 pub fn table(heading: &[&str], rows: &[Vec<String>]) -> Result<String> {
+    let heading = heading.iter().map(|&cell| cell.to_owned()).collect();
+    columns(std::iter::once(&heading).chain(rows))
+}
+
+/// The same without a heading.
+pub fn columns<'a>(rows: impl IntoIterator<Item = &'a Vec<String>>) -> Result<String> {
     let mut writer = TabWriter::new(Vec::new()).padding(3).ansi(true);
-    writeln!(writer, "{}", heading.join("\t"))?;
     for row in rows {
         writeln!(writer, "{}", row.join("\t"))?;
     }

@@ -3,7 +3,9 @@
 //! Golden output stands in `snapshots/`; `INSTA_UPDATE=always cargo test -p kubectl-cognigy` writes it anew.
 #![allow(clippy::unwrap_used)]
 
+mod actions;
 mod completion;
+mod dead_letters;
 mod diff;
 mod documents;
 #[path = "../../../../tests/operator/harness/mod.rs"]
@@ -11,4 +13,6 @@ mod documents;
 mod harness;
 mod import;
 mod plugin;
+mod scrub;
+mod status;
 mod timeline;
