@@ -255,6 +255,13 @@ impl Integration {
             None => self.name.as_deref() == Some(name) && self.version == Some(version),
         }
     }
+
+    /// Whether a registration of this name and version would meet this object: it has the key, or is not shown whether it
+    /// has. What is shown to have none was made otherwise, and a registration would make another object beside it.
+    pub fn has_key_of(&self, name: &str, version: i64) -> bool {
+        let without = self.raw.get("idempotencyKey").is_some_and(Value::is_null);
+        !without && self.is(name, version)
+    }
 }
 
 impl BotWebhook {

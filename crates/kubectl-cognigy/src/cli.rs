@@ -2,7 +2,7 @@
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::{actions, cluster, complete::Shell, dead_letters, import, output::Format, status};
+use crate::{actions, cluster, compare, complete::Shell, dead_letters, diff, import, output::Format, status, timeline};
 
 /// See, rehearse, import and repair the webhooks of Cognigy installations.
 ///
@@ -34,6 +34,14 @@ pub struct Common {
 pub enum Command {
     /// Show tenants with their webhooks as a tree, or one object in full
     Status(status::Args),
+    /// Show what a retry policy does: its tries in time, and how likely a delivery comes through
+    Timeline(timeline::Args),
+    /// Show two retry policies in one table and one picture
+    Compare(compare::Args),
+    /// Tell what the operator would do: manifests, or webhooks of the cluster, against what Cognigy holds now
+    Diff(diff::Args),
+    /// Write webhooks and retry policies that Cognigy holds as manifests that change nothing when they are applied
+    Import(Box<import::Args>),
     /// Ask the operator for a full pass now
     Reconcile(actions::ReconcileArgs),
     /// Stop all work on webhooks or tenants; Cognigy is left as it is
@@ -49,5 +57,4 @@ pub enum Command {
         /// The shell
         shell: Shell,
     },
-    Import(Box<import::Args>),
 }

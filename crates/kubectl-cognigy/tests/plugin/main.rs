@@ -6,6 +6,8 @@
 mod actions;
 mod completion;
 mod dead_letters;
+mod diff;
+mod documents;
 #[path = "../../../../tests/operator/harness/mod.rs"]
 #[allow(dead_code, unused_imports, reason = "shared with the tests of the operator, which use more of it")]
 mod harness;
@@ -13,3 +15,4 @@ mod import;
 mod plugin;
 mod scrub;
 mod status;
+mod timeline;
