@@ -145,7 +145,7 @@ mod tests {
     use super::*;
     use crate::status::gather::Objects;
 
-    fn object<K: DeserializeOwned>(kind: &str, name: &str, spec: Value, status: Value) -> K {
+    fn object<K: DeserializeOwned>(kind: &str, name: &str, spec: &Value, status: &Value) -> K {
         let metadata = json!({"name": name, "namespace": "cx", "generation": 1});
         let object = json!({"apiVersion": "cognigy.io/v1alpha1", "kind": kind, "metadata": metadata, "spec": spec, "status": status});
         serde_json::from_value(object).unwrap()
@@ -160,20 +160,20 @@ mod tests {
         let webhook = |name, spec: Value, status| {
             let mut all = json!({"tenantRef": {"name": "production"}, "url": "https://example.com", "retryPolicyRef": {"name": "patient"}});
             all.as_object_mut().unwrap().extend(spec.as_object().unwrap().clone());
-            object::<CognigyWebhook>("CognigyWebhook", name, all, status)
+            object::<CognigyWebhook>("CognigyWebhook", name, &all, &status)
         };
         let tenant: CognigyTenant = object(
             "CognigyTenant",
             "production",
-            json!({"baseUrl": "https://example.com", "auth": {"bearerToken": {"secretRef": {"name": "t", "key": "t"}}}}),
-            json!({
+            &json!({"baseUrl": "https://example.com", "auth": {"bearerToken": {"secretRef": {"name": "t", "key": "t"}}}}),
+            &json!({
                 "observedGeneration": 1, "conditions": ready("True", "Connected"), "circuit": "Closed",
                 "webhooks": {"total": 3, "ready": 1},
                 "api": {"successRatePercent": 98, "averageLatencyMs": 12, "requestsPerMinute": 180},
             }),
         );
         let mut policy: RetryPolicy =
-            object("RetryPolicy", "patient", json!({"intervalsMs": [1000]}), json!({"observedGeneration": 1}));
+            object("RetryPolicy", "patient", &json!({"intervalsMs": [1000]}), &json!({"observedGeneration": 1}));
         policy.metadata.generation = Some(2);
         let live = json!({
             "observedGeneration": 1, "conditions": ready("True", "Active"), "webhookId": "wh_1", "etag": "\"v2-1\"",
