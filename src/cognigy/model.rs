@@ -243,6 +243,11 @@ impl Integration {
         })
     }
 
+    /// Whether it shows headers, in whatever form; those of another form than documented are not in `headers`.
+    pub fn shows_headers(&self) -> bool {
+        self.raw.get("headers").is_some_and(|headers| !headers.is_null())
+    }
+
     /// Whether this is the object that a registration names.
     pub fn is(&self, name: &str, version: i64) -> bool {
         match &self.idempotency_key {

@@ -2,7 +2,7 @@
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::{cluster, complete::Shell, diff, output::Format};
+use crate::{cluster, complete::Shell, diff, import, output::Format};
 
 /// See, rehearse, import and repair the webhooks of Cognigy installations.
 ///
@@ -39,4 +39,5 @@ pub enum Command {
         /// The shell
         shell: Shell,
     },
+    Import(Box<import::Args>),
 }

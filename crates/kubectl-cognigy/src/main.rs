@@ -14,6 +14,7 @@ mod cluster;
 mod complete;
 mod diff;
 mod exit;
+mod import;
 mod output;
 mod session;
 mod style;
@@ -52,6 +53,7 @@ fn is_completer() -> bool {
 async fn run(cli: Cli) -> Result {
     match cli.command {
         Command::Completion { shell } => complete::script(shell),
+        Command::Import(args) => import::run(*args, &cli.common).await,
         Command::Diff(args) => diff::run(args, &cli.common).await,
     }
 }

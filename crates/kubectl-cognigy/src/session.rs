@@ -28,6 +28,7 @@ const TOKEN: &str = "COGNIGY_TOKEN";
 
 /// How Cognigy is connected to.
 #[derive(Clone, Debug, Args)]
+#[allow(clippy::doc_markdown, reason = "the help shows plain text")]
 pub struct Flags {
     /// A file with the CognigyTenant, for use without a cluster; credentials are read from $COGNIGY_CLIENT_ID and
     /// $COGNIGY_CLIENT_SECRET, $COGNIGY_API_KEY or $COGNIGY_TOKEN
