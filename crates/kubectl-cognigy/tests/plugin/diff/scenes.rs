@@ -250,3 +250,24 @@ async fn a_pipeline_needs_no_cluster() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn a_manifest_that_cannot_be_read_is_told_with_its_file_and_without_secrets() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("broken.yaml");
+    for (text, says) in [
+        ("a: [", "neither YAML nor JSON"),
+        (
+            "{apiVersion: cognigy.io/v1alpha1, kind: CognigyWebhook, metadata: {name: orders}, spec: {url: 3}}",
+            "orders cannot be read",
+        ),
+        ("{apiVersion: v1, kind: Secret, metadata: {name: key}, data: {key: k3y-that-nobody-may-see}}", "not base64"),
+    ] {
+        fs::write(&file, text).unwrap();
+        let ran = ran(command().args(["diff", "--tenant-file", "none.yaml", "-f"]).arg(&file)).await;
+        assert!(ran.code == 2 && ran.err.contains("broken.yaml") && ran.err.contains(says), "{ran:?}");
+        assert!(!ran.err.contains(KEY), "{ran:?}");
+    }
+    let ran = ran(command().arg("diff")).await;
+    assert!(ran.code == 2 && ran.err.contains("--filename"), "{ran:?}");
+}
