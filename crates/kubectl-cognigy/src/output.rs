@@ -51,7 +51,7 @@ pub fn columns<'a>(rows: impl IntoIterator<Item = &'a Vec<String>>) -> Result<St
     }
     let bytes = writer.into_inner().map_err(|error| Error::Told(format!("cannot lay out a table: {error}")))?;
     let text = String::from_utf8_lossy(&bytes);
-    Ok(text.lines().map(|line| format!("{}\n", line.trim_end())).collect())
+    Ok(text.lines().flat_map(|line| [line.trim_end(), "\n"]).collect())
 }
 
 /// Writes to standard output; colours only where a terminal reads them and `NO_COLOR` is not set.

@@ -120,10 +120,13 @@ async fn act(action: &Action, args: &Args, wait: Option<Duration>, common: &Comm
     }
     let patches: Vec<&Object> =
         steps.iter().filter(|(_, step)| matches!(step, Step::Patch(_))).map(|(object, _)| object).collect();
-    if !args.dry_run && !args.yes && (patches.len() > 1 || (*action == Action::Orphan && !patches.is_empty())) {
-        if let Some(ending) = refusal(action, &patches)? {
-            return Ok(ending);
-        }
+    let is_much = patches.len() > 1 || (*action == Action::Orphan && !patches.is_empty());
+    if is_much
+        && !args.dry_run
+        && !args.yes
+        && let Some(ending) = refusal(action, &patches)?
+    {
+        return Ok(ending);
     }
     let work = steps.iter().map(|(object, step)| one(action, (object, step), args, wait, &cluster));
     let mut outcomes = Vec::new();
@@ -142,7 +145,7 @@ async fn act(action: &Action, args: &Args, wait: Option<Duration>, common: &Comm
     }
     match common.output.machine(&outcomes)? {
         Some(text) => output::print(&text)?,
-        None => output::print(&outcomes.iter().map(|outcome| format!("{}\n", outcome.line)).collect::<String>())?,
+        None => output::print(&outcomes.iter().flat_map(|outcome| [outcome.line.as_str(), "\n"]).collect::<String>())?,
     }
     Ok(ending)
 }

@@ -182,7 +182,7 @@ impl Object {
                 add("Webhook", Some(format!("{}/{}", webhook.namespace, webhook.name)));
                 add("Ready", Some(ready(&webhook.ready)));
                 add("Tenant", Some(format!("{tenant_namespace}/{tenant_name}")));
-                add("Id", webhook.webhook_id.clone());
+                add("Id", webhook.id.clone());
                 add("URL", url.clone());
                 add("Version", webhook.version.map(|version| version.to_string()));
                 add("State", webhook.state.map(|state| format!("{state:?}")));

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use cognigy_operator::api::{
     CognigyTenant, CognigyWebhook, ConditionType, ObjectKey,
-    tenant::{ApiFigures, AuthKind, Circuit, WebhookCounts},
+    tenant::{ApiFigures, AuthKind, AuthMethod, Circuit, WebhookCounts},
     webhook::{AppliedPolicy, Drift, HealthResult, KeptVersion, State},
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
@@ -94,8 +94,8 @@ pub struct Webhook {
     /// Whether it is being deleted.
     pub deleting: bool,
     /// Cognigy's id.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub webhook_id: Option<String>,
+    #[serde(rename = "webhookId", skip_serializing_if = "Option::is_none")]
+    pub id: Option<String>,
     /// Entity tag as last read or written.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub etag: Option<String>,
@@ -251,7 +251,7 @@ impl Tenant {
         Self {
             ready: Some(ready),
             url: Some(tenant.spec.base_url.clone()),
-            auth: tenant.spec.auth.method().map(|method| method.kind()),
+            auth: tenant.spec.auth.method().map(AuthMethod::kind),
             circuit: status.circuit,
             api: status.api,
             counts: status.webhooks,
@@ -283,7 +283,7 @@ impl Webhook {
             name: webhook.name_any(),
             ready,
             deleting: webhook.metadata.deletion_timestamp.is_some(),
-            webhook_id: status.webhook_id,
+            id: status.webhook_id,
             etag: status.etag,
             version: status.version,
             state: status.state,

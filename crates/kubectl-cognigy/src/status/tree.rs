@@ -44,16 +44,16 @@ pub fn draw(tree: &Tree, view: View) -> Result<String> {
     }
     // A tenant has few cells; empty ones keep the columns of its webhooks under their headings.
     let mut rows: Vec<Vec<String>> = lines.iter().map(|line| line.cells.clone()).collect();
-    rows.iter_mut().for_each(|cells| cells.resize(heading.len(), String::new()));
+    for cells in &mut rows {
+        cells.resize(heading.len(), String::new());
+    }
     let table = output::table(&heading, &rows)?;
     let mut rows = table.lines();
     let mut text = rows.next().map(|heading| format!("{heading}\n")).unwrap_or_default();
     for (row, line) in rows.zip(&lines) {
         text.push_str(format!("{row}{}", line.tail).trim_end());
         text.push('\n');
-        for note in &line.notes {
-            text.push_str(&format!("{}{note}\n", line.branch));
-        }
+        text.extend(line.notes.iter().flat_map(|note| [line.branch, note, "\n"]));
     }
     Ok(text)
 }
@@ -97,7 +97,7 @@ fn of_webhook(webhook: &Webhook, is_last: bool, view: View) -> Line {
     ];
     if view.wide {
         let kept: Vec<String> = webhook.versions.iter().map(words::kept).collect();
-        cells.push(or_dash(webhook.webhook_id.clone()));
+        cells.push(or_dash(webhook.id.clone()));
         cells.push(or_dash(Some(kept.join(", ")).filter(|kept| !kept.is_empty())));
         cells.push(or_dash(webhook.last_synced_at.as_ref().map(|time| when::relative(time, view.now))));
     }
@@ -133,4 +133,72 @@ pub fn status(ready: &Readiness) -> String {
 fn said(ready: &Readiness) -> Option<String> {
     let style = if ready.stalled { BAD } else { WAITING };
     (!ready.is_ready() && !ready.message.is_empty()).then(|| styled(style, &ready.message))
+}
+
+#[cfg(test)]
+mod tests {
+    use anstream::adapter::strip_str;
+    use cognigy_operator::api::{CognigyTenant, CognigyWebhook, RetryPolicy};
+    use serde::de::DeserializeOwned;
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::status::gather::Objects;
+
+    fn object<K: DeserializeOwned>(kind: &str, name: &str, spec: Value, status: Value) -> K {
+        let metadata = json!({"name": name, "namespace": "cx", "generation": 1});
+        let object = json!({"apiVersion": "cognigy.io/v1alpha1", "kind": kind, "metadata": metadata, "spec": spec, "status": status});
+        serde_json::from_value(object).unwrap()
+    }
+
+    fn ready(status: &str, reason: &str) -> Value {
+        json!([{"type": "Ready", "status": status, "reason": reason, "message": "what is wrong", "lastTransitionTime": "2026-01-01T00:00:00Z"}])
+    }
+
+    #[test]
+    fn columns_stand_under_their_headings_and_notes_below_their_webhook() {
+        let webhook = |name, spec: Value, status| {
+            let mut all = json!({"tenantRef": {"name": "production"}, "url": "https://example.com", "retryPolicyRef": {"name": "patient"}});
+            all.as_object_mut().unwrap().extend(spec.as_object().unwrap().clone());
+            object::<CognigyWebhook>("CognigyWebhook", name, all, status)
+        };
+        let tenant: CognigyTenant = object(
+            "CognigyTenant",
+            "production",
+            json!({"baseUrl": "https://example.com", "auth": {"bearerToken": {"secretRef": {"name": "t", "key": "t"}}}}),
+            json!({
+                "observedGeneration": 1, "conditions": ready("True", "Connected"), "circuit": "Closed",
+                "webhooks": {"total": 3, "ready": 1},
+                "api": {"successRatePercent": 98, "averageLatencyMs": 12, "requestsPerMinute": 180},
+            }),
+        );
+        let mut policy: RetryPolicy =
+            object("RetryPolicy", "patient", json!({"intervalsMs": [1000]}), json!({"observedGeneration": 1}));
+        policy.metadata.generation = Some(2);
+        let live = json!({
+            "observedGeneration": 1, "conditions": ready("True", "Active"), "webhookId": "wh_1", "etag": "\"v2-1\"",
+            "version": 2, "state": "Active", "retryPolicy": {"name": "patient", "generation": 1},
+            "health": {"result": "Passing", "httpStatus": 200, "latencyMs": 7},
+            "versions": [{"version": 1, "webhookId": "wh_0", "state": "Inactive"}],
+        });
+        let failing = json!({
+            "observedGeneration": 1, "conditions": ready("False", "RetriesExhausted"), "version": 1, "state": "Inactive",
+            "health": {"result": "Failing", "httpStatus": 503, "latencyMs": 9},
+            "drift": [{"path": "url"}, {"path": "retryPolicy.maxRetries"}],
+            "failure": {"attempts": 3, "nextAttemptAt": "2026-01-01T00:01:40Z", "deadLetter": {"id": "letter-1"}},
+        });
+        let objects = Objects {
+            tenants: vec![tenant],
+            policies: vec![policy],
+            webhooks: vec![
+                webhook("stray", json!({"tenantRef": {"name": "nowhere"}}), json!({"observedGeneration": -1})),
+                webhook("payments", json!({}), failing),
+                webhook("orders", json!({}), live),
+            ],
+            ..Objects::default()
+        };
+        let view = View { wide: true, namespaces: false, now: "2026-01-01T00:00:00Z".parse().unwrap() };
+        let text = draw(&Tree::of(&objects), view).unwrap();
+        insta::assert_snapshot!(strip_str(&text).to_string());
+    }
 }
