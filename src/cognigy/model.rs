@@ -222,7 +222,7 @@ impl Webhook {
 
 impl Integration {
     /// Reads a registration; only its id is indispensable.
-    pub(super) fn read(document: &Value, tag: Option<ETag>) -> Result<Self, String> {
+    pub(crate) fn read(document: &Value, tag: Option<ETag>) -> Result<Self, String> {
         let (id, mut raw) = identified(document)?;
         for field in OWN_BY_SERVER {
             raw.remove(field);

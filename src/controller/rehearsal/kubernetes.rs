@@ -25,9 +25,9 @@ pub fn client(scene: &Scene) -> Client {
     add(&mut objects, "secrets", &scene.secrets);
     add(&mut objects, "configmaps", &scene.config_maps);
     add(&mut objects, "namespaces", &scene.namespaces);
-    let secret = |state, path| one("secrets", state, path);
-    let config_map = |state, path| one("configmaps", state, path);
-    let namespace = |state, Path(name)| one("namespaces", state, Path((String::new(), name)));
+    let secret = async |State(objects), Path(at)| one(&objects, "secrets", at);
+    let config_map = async |State(objects), Path(at)| one(&objects, "configmaps", at);
+    let namespace = async |State(objects), Path(name)| one(&objects, "namespaces", (String::new(), name));
     let router = Router::new()
         .route("/api/v1/namespaces/{namespace}/secrets/{name}", get(secret))
         .route("/api/v1/namespaces/{namespace}/configmaps/{name}", get(config_map))
@@ -46,11 +46,11 @@ fn add<K: Resource + Serialize>(
     objects.extend(values);
 }
 
-async fn one(plural: &'static str, State(objects): State<Objects>, Path(at): Path<(String, String)>) -> Response {
-    if let Some(object) = objects.get(&(plural, ObjectKey::new(at.0, &*at.1))) {
+fn one(objects: &Objects, plural: &'static str, (namespace, name): (String, String)) -> Response {
+    let message = format!("{plural} {name:?} not found");
+    if let Some(object) = objects.get(&(plural, ObjectKey::new(namespace, name))) {
         return Json(object).into_response();
     }
-    let message = format!("{plural} {:?} not found", at.1);
     let status = json!({
         "apiVersion": "v1", "kind": "Status", "metadata": {}, "status": "Failure", "message": message,
         "reason": "NotFound", "code": 404,

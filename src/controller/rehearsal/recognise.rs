@@ -48,3 +48,45 @@ fn kept(integration: &Integration) -> Option<KeptVersion> {
         state: Some(state),
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn webhook(version: i32) -> CognigyWebhook {
+        let spec =
+            json!({"tenantRef": {"name": "production"}, "url": "https://api.example.com/hooks", "version": version});
+        CognigyWebhook::new("orders", serde_json::from_value(spec).unwrap())
+    }
+
+    fn listed(name: &str, version: i64, status: &str, key: Option<&str>) -> Integration {
+        let id = format!("wh_{name}_{version}");
+        let fields = json!({"id": id, "name": name, "version": version, "status": status, "idempotencyKey": key});
+        Integration::read(&fields, None).unwrap()
+    }
+
+    #[test]
+    fn what_is_registered_under_its_name_is_its_own_and_other_versions_are_older_ones() {
+        let all = [
+            listed("orders", 1, "inactive", Some("orders:1")),
+            listed("orders", 2, "active", Some("orders:2")),
+            listed("other", 3, "active", Some("other:3")),
+        ];
+        let status = recognised(&webhook(2), &all).status.unwrap();
+        assert_eq!((status.webhook_id.as_deref(), status.state), (Some("wh_orders_2"), Some(State::Active)));
+        assert_eq!(status.versions.iter().map(|kept| kept.version).collect::<Vec<_>>(), [1]);
+        let next = recognised(&webhook(3), &all);
+        let status = next.status.unwrap();
+        assert_eq!(status.webhook_id, None);
+        assert_eq!(status.versions.iter().map(|kept| kept.version).collect::<Vec<_>>(), [2, 1]);
+        assert_eq!(next.metadata.annotations.unwrap()[REGISTRATION_ANNOTATION], "orders:2");
+    }
+
+    #[test]
+    fn what_was_made_by_hand_is_nobodys() {
+        let all = [listed("orders", 1, "active", None), listed("other", 1, "active", Some("other:1"))];
+        assert!(recognised(&webhook(1), &all).status.is_none());
+    }
+}

@@ -27,6 +27,7 @@ use crate::{
         context::Context,
         error::{Class, Failure},
     },
+    redact::Redactor,
 };
 
 /// What would be done.
@@ -89,6 +90,14 @@ pub struct Act {
     pub fields: Vec<Drift>,
 }
 
+/// Takes out what secrets Cognigy shows in fields where none belongs.
+pub(super) fn without_secrets(mut acts: Vec<Act>, secrets: &Redactor) -> Vec<Act> {
+    for act in &mut acts {
+        compare::hide(&mut act.fields, secrets);
+    }
+    acts
+}
+
 /// How a rehearsed pass ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum End {
@@ -107,7 +116,7 @@ pub struct Rehearsed {
     pub acts: Vec<Act>,
     /// Where Cognigy differs although nothing would be done (`mode: Observe`).
     pub differences: Vec<Drift>,
-    /// The tags of its end.
+    /// How it ends.
     pub end: End,
     /// The Ready reason afterwards.
     pub reason: Reason,
@@ -150,9 +159,10 @@ pub async fn rehearse(webhook: &Arc<CognigyWebhook>, context: &Context) -> Rehea
     if webhook.spec.suspend {
         return Rehearsed::nothing(Reason::Suspended, SUSPENDED);
     }
-    let rehearsed = match webhook.spec.is_existing() {
-        true => rehearse_existing(webhook, context).await,
-        false => rehearse_registered(webhook, context).await,
+    let rehearsed = if webhook.spec.is_existing() {
+        rehearse_existing(webhook, context).await
+    } else {
+        rehearse_registered(webhook, context).await
     };
     rehearsed.unwrap_or_else(|failure| Rehearsed::failed(Vec::new(), &failure))
 }

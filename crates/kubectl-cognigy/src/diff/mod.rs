@@ -72,7 +72,7 @@ pub async fn run(args: Args, common: &Common) -> Result {
         let asked = scene::Asked { names: args.names, all: args.all, everywhere: args.all_namespaces };
         scene::of_cluster(manifests, &asked, &cluster).await?
     };
-    let webhooks: Vec<_> = asked.iter().map(|webhook| ObjectKey::of(webhook)).collect();
+    let webhooks: Vec<_> = asked.iter().map(ObjectKey::of).collect();
     let rehearsal = Rehearsal::new(scene, &webhooks, settings)
         .await
         .map_err(|error| Error::Told(format!("cannot rehearse: {error}; please report this")))?;

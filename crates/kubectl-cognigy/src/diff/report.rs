@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use cognigy_operator::{
-    api::{CognigyWebhook, ObjectKey, webhook::Drift},
+    api::{CognigyWebhook, ObjectKey, Reason, webhook::Drift},
     controller::rehearsal::{Act, Action, End, Rehearsed},
 };
 use serde::Serialize;
@@ -58,7 +58,7 @@ impl Report {
         let result = match end {
             End::Unknown => Outcome::Unknown,
             End::Stopped => Outcome::Stopped,
-            End::Done if steps.is_empty() && differences.is_empty() => Outcome::Same,
+            End::Done if steps.is_empty() && reason != Reason::DriftDetected => Outcome::Same,
             End::Done => Outcome::Differs,
         };
         let tenant = webhook.tenant_key();
@@ -87,8 +87,11 @@ impl Report {
             _ if self.ready => GOOD,
             _ => WAITING,
         };
-        let message = self.message.as_ref().map(|message| format!(": {message}")).unwrap_or_default();
-        writeln!(text, "  {}{message}", styled(style, self.reason))
+        let reason = styled(style, self.reason);
+        match &self.message {
+            Some(message) => writeln!(text, "  {reason}: {message}"),
+            None => writeln!(text, "  and so becomes {reason}"),
+        }
     }
 }
 
@@ -102,7 +105,8 @@ fn sentence(act: &Act, format: Format) -> String {
         Action::Update => format!("update{version}"),
         Action::WriteRetryPolicy => "write retry policy".to_owned(),
         Action::CheckHealth => {
-            format!("check {}; what follows is done when it passes", act.url.as_deref().unwrap_or("the callback"))
+            let url = act.url.as_deref().unwrap_or("the callback");
+            return format!("check {url}; what follows is done when it passes");
         }
         Action::Activate => format!("activate{version}"),
         Action::Deactivate => format!("deactivate{version}"),

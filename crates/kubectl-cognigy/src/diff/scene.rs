@@ -18,7 +18,7 @@ use k8s_openapi::{
     api::core::v1::{Namespace, Secret},
     apimachinery::pkg::apis::meta::v1::Time,
 };
-use kube::{Api, Client, Resource, ResourceExt as _, api::ListParams};
+use kube::{Api, Client, Resource, ResourceExt, api::ListParams};
 use serde::{Serialize, de::DeserializeOwned};
 
 use super::manifests::Manifests;
@@ -197,7 +197,7 @@ fn keyed<K: Resource<DynamicType = ()>>(objects: Vec<K>) -> BTreeMap<ObjectKey, 
 
 /// The namespaces of the webhooks: a tenant may choose them by label, and nothing is made in one that is going.
 async fn namespaces(client: &Client, webhooks: &[CognigyWebhook], tenants: &[CognigyTenant]) -> Result<Vec<Namespace>> {
-    let mut names: Vec<String> = webhooks.iter().filter_map(|webhook| webhook.namespace()).collect();
+    let mut names: Vec<String> = webhooks.iter().filter_map(ResourceExt::namespace).collect();
     names.sort();
     names.dedup();
     let by_label = tenants.iter().any(|tenant| tenant.spec.allowed_namespaces.from == NamespacesFrom::Selector);

@@ -15,11 +15,11 @@ use kube::{Api, Resource as _};
 
 use super::{
     book::Book,
-    compare, farewell,
+    farewell,
     observe::Wish,
     plan::{self, Next, Outcome, Step, Why},
     registration,
-    rehearsal::Act,
+    rehearsal::{self, Act},
     report::Left,
     world::{Fact as Compared, Farewell, World},
 };
@@ -120,16 +120,14 @@ impl<'a> Pass<'a> {
     }
 
     /// The same pass as a rehearsal.
+    #[must_use]
     pub fn rehearsed(self) -> Self {
         Self { script: Some(Vec::new()), ..self }
     }
 
     /// What a rehearsal found that would be done, without secrets.
     pub fn script(&mut self) -> Vec<Act> {
-        let mut script = self.script.take().unwrap_or_default();
-        let secrets = self.session.redactor();
-        script.iter_mut().for_each(|act| compare::hide(&mut act.fields, &secrets));
-        script
+        rehearsal::without_secrets(self.script.take().unwrap_or_default(), &self.session.redactor())
     }
 
     /// Walks the plan of a webhook that is to be there.

@@ -99,16 +99,13 @@ impl Pass<'_> {
 
     fn rehearse_policy(&mut self) -> Result<(), Failure> {
         let Some(wish) = self.wish else { return Ok(()) };
-        let fields = match &self.book.webhook {
-            Some(read) => {
-                self.session.precondition(read)?;
-                self.found.policy.clone()
-            }
+        let fields = if let Some(read) = &self.book.webhook {
+            self.session.precondition(read)?;
+            self.found.policy.clone()
+        } else {
             // The registration is to be made first.
-            None => {
-                let wanted = wish.policy.iter().map(|policy| &policy.intervals);
-                wanted.map(|policy| compare::new_policy(policy.max_retries, &policy.intervals_ms)).collect()
-            }
+            let wanted = wish.policy.iter().map(|policy| &policy.intervals);
+            wanted.map(|policy| compare::new_policy(policy.max_retries, &policy.intervals_ms)).collect()
         };
         self.note(Action::WriteRetryPolicy, self.version.into(), fields);
         if let Some(known) = self.world.known_mut() {

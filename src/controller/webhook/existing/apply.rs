@@ -9,7 +9,7 @@ use super::{
         compare, ground,
         plan::Outcome,
         policy::{self, Written},
-        rehearsal::{Act, Action},
+        rehearsal::{self, Act, Action},
         report::Left,
         world::Fact as Compared,
     },
@@ -90,16 +90,14 @@ impl<'a> Pass<'a> {
     }
 
     /// The same pass as a rehearsal.
+    #[must_use]
     pub fn rehearsed(self) -> Self {
         Self { script: Some(Vec::new()), ..self }
     }
 
     /// What a rehearsal found that would be done, without secrets.
     pub fn script(&mut self) -> Vec<Act> {
-        let mut script = self.script.take().unwrap_or_default();
-        let secrets = self.session.redactor();
-        script.iter_mut().for_each(|act| compare::hide(&mut act.fields, &secrets));
-        script
+        rehearsal::without_secrets(self.script.take().unwrap_or_default(), &self.session.redactor())
     }
 
     /// Walks the plan.
