@@ -34,4 +34,5 @@ pub mod webhook;
 mod work;
 
 pub use context::Settings;
+pub use error::Failure;
 pub use run::{Operator, RunError, run};

@@ -13,7 +13,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use super::{
     context::{Cache, Context},
     error::Failure,
-    tenant::observe,
+    tenant::config,
     triggers::Triggers,
 };
 use crate::{
@@ -80,7 +80,7 @@ impl Office {
         let sink = tenant.sink(kind).ok_or_else(|| {
             not_usable(format!("tenant {key} has no spec.sinks.{kind} any more; give it one, or let go of the message"))
         })?;
-        let url = observe::url(&format!("spec.sinks.{kind}.url"), &sink.url, self.allow_insecure_http)
+        let url = config::url(&format!("spec.sinks.{kind}.url"), &sink.url, self.allow_insecure_http)
             .map_err(|failure| not_usable(failure.message()))?;
         let mut sources: BTreeMap<&str, Source> = BTreeMap::new();
         let mut headers: Vec<(String, SecretString)> = Vec::new();
@@ -104,7 +104,7 @@ impl Office {
         if let Some((_, client)) = self.lock().get(key).filter(|(of, _)| *of == version) {
             return Ok(client.clone());
         }
-        let bundle = observe::bundle(tenant, &self.client).await.map_err(|failure: Failure| failure.message())?;
+        let bundle = config::ca_bundle(tenant, &self.client).await.map_err(|failure: Failure| failure.message())?;
         let pem = bundle.as_ref().map(|pem| pem.expose_secret().as_bytes());
         let limit = outbox::sink::time_limit(SinkKind::DeadLetter);
         let client = http_client(pem, limit, JudgedNames::default()).map_err(|error| error.to_string())?;

@@ -1,6 +1,7 @@
 //! Tenants: a connection is made, probed once, kept for the webhooks, and told.
 
 mod alerts;
+pub mod config;
 pub mod observe;
 mod status;
 

@@ -46,7 +46,7 @@ async fn probe(
     registration: &Registration,
 ) -> Result<Report, Failure> {
     let settings = webhook.spec.health_check();
-    let bundle = tenant::observe::ca_bundle(&wish.tenant, context).await?;
+    let bundle = tenant::config::ca_bundle(&wish.tenant, &context.client).await?;
     let check = Check {
         url: registration.url.clone(),
         headers: registration
