@@ -151,7 +151,8 @@ fn collector(text: &str) -> Result<Url, String> {
     }
 }
 
-fn network(text: &str) -> Result<IpNet, String> {
+/// A network, or a single address, as `--allow-private-callbacks` takes it.
+pub fn network(text: &str) -> Result<IpNet, String> {
     text.parse::<IpNet>()
         .map(|net| net.trunc())
         .or_else(|_| text.parse::<std::net::IpAddr>().map(IpNet::from))

@@ -2,7 +2,7 @@
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::{cluster, complete::Shell, output::Format};
+use crate::{check, cluster, complete::Shell, output::Format};
 
 /// See, rehearse, import and repair the webhooks of Cognigy installations.
 ///
@@ -32,6 +32,8 @@ pub struct Common {
 /// What the program can do.
 #[derive(Clone, Debug, Subcommand)]
 pub enum Command {
+    /// Judge manifests without a cluster: schema, rules, references, policies, callbacks
+    Check(check::Args),
     /// Print a script that lets a shell complete commands, flags and names
     Completion {
         /// The shell

@@ -4,10 +4,12 @@
 //! cli.rs       the command line            cluster.rs   the cluster, as kubectl finds it
 //! exit.rs      how it ends, and errors     output.rs, style.rs   tables, JSON, YAML, colours
 //! complete.rs  completion in shells
+//! check/       manifests, judged without a cluster
 //! ```
 //!
 //! Types, client and mathematics are the operator's own library: nothing here knows how Cognigy is spoken to or what a policy means.
 
+mod check;
 mod cli;
 mod cluster;
 mod complete;
@@ -48,6 +50,7 @@ fn is_completer() -> bool {
 
 async fn run(cli: Cli) -> Result {
     match cli.command {
+        Command::Check(args) => check::run(&args, &cli.common),
         Command::Completion { shell } => complete::script(shell),
     }
 }

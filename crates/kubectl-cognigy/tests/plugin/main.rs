@@ -3,6 +3,7 @@
 //! Golden output stands in `snapshots/`; `INSTA_UPDATE=always cargo test -p kubectl-cognigy` writes it anew.
 #![allow(clippy::unwrap_used)]
 
+mod check;
 mod completion;
 #[path = "../../../../tests/operator/harness/mod.rs"]
 #[allow(dead_code, unused_imports, reason = "shared with the tests of the operator, which use more of it")]
