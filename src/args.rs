@@ -151,7 +151,7 @@ fn collector(text: &str) -> Result<Url, String> {
     }
 }
 
-/// A network, or a single address, as `--allow-private-callbacks` takes it.
+/// A network in CIDR notation, or one address.
 pub fn network(text: &str) -> Result<IpNet, String> {
     text.parse::<IpNet>()
         .map(|net| net.trunc())

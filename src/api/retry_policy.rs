@@ -67,8 +67,7 @@ use super::schema;
     )
 )]
 #[serde(rename_all = "camelCase")]
-#[x_kube(validation = Rule::new("has(self.backoff) != has(self.intervalsMs)")
-    .message("exactly one of backoff and intervalsMs must be given: add one, or remove the other"))]
+#[x_kube(validation = Rule::new("has(self.backoff) != has(self.intervalsMs)").message(ONE_OF_MESSAGE))]
 #[x_kube(validation = schema::rule(".maxRetries", rules::COUNT, rules::COUNT_MESSAGE))]
 #[x_kube(validation = schema::rule(".intervalsMs", rules::GROWTH, rules::GROWTH_MESSAGE))]
 #[x_kube(validation = schema::rule(".intervalsMs", rules::SUM, rules::SUM_MESSAGE))]
@@ -96,6 +95,9 @@ pub struct RetryPolicySpec {
     #[schemars(range(min = 0, max = 100))]
     pub failure_threshold_percent: i32,
 }
+
+/// What the API server says where the delays are not told, or told twice.
+pub const ONE_OF_MESSAGE: &str = "exactly one of backoff and intervalsMs must be given: add one, or remove the other";
 
 /// The API server's rules on several fields at once, and what the user is told. The messages are CEL expressions with
 /// `format`, the one way to put numbers into them that stays within the API server's cost budget.
@@ -222,6 +224,11 @@ impl RetryPolicySpec {
     pub fn retries(&self) -> i32 {
         let listed = || self.intervals_ms.as_ref().and_then(|list| i32::try_from(list.len()).ok());
         self.max_retries.or_else(listed).unwrap_or(DEFAULT_RETRIES)
+    }
+
+    /// Whether exactly one of `backoff` and `intervalsMs` tells the delays.
+    pub fn tells_delays_once(&self) -> bool {
+        self.backoff.is_some() != self.intervals_ms.is_some()
     }
 }
 

@@ -7,3 +7,6 @@ pub mod metadata;
 pub mod patience;
 pub mod secret;
 pub mod status;
+mod words;
+
+pub use words::words;

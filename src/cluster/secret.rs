@@ -10,6 +10,8 @@ use kube::{Api, Client};
 use secrecy::SecretString;
 use thiserror::Error;
 
+use super::words;
+
 /// Where a value comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum SourceKind {
@@ -68,7 +70,7 @@ pub enum SecretError {
     #[error("the operator may not read {0}: grant it `get` there, or move the object to a namespace that it watches")]
     Forbidden(SourceRef),
     /// The API server could not be asked; it will be tried again.
-    #[error("cannot read {source_ref} now: {cause}")]
+    #[error("cannot read {source_ref} now: {}", words(.cause))]
     Kube {
         /// The object.
         source_ref: SourceRef,

@@ -222,7 +222,7 @@ impl Webhook {
 
 impl Integration {
     /// Reads a registration; only its id is indispensable.
-    pub(super) fn read(document: &Value, tag: Option<ETag>) -> Result<Self, String> {
+    pub(crate) fn read(document: &Value, tag: Option<ETag>) -> Result<Self, String> {
         let (id, mut raw) = identified(document)?;
         for field in OWN_BY_SERVER {
             raw.remove(field);
@@ -243,12 +243,24 @@ impl Integration {
         })
     }
 
+    /// Whether it shows headers, in whatever form; those of another form than documented are not in `headers`.
+    pub fn shows_headers(&self) -> bool {
+        self.raw.get("headers").is_some_and(|headers| !headers.is_null())
+    }
+
     /// Whether this is the object that a registration names.
     pub fn is(&self, name: &str, version: i64) -> bool {
         match &self.idempotency_key {
             Some(key) => *key == idempotency_key(name, version),
             None => self.name.as_deref() == Some(name) && self.version == Some(version),
         }
+    }
+
+    /// Whether a registration of this name and version would meet this object: it has the key, or is not shown whether it
+    /// has. What is shown to have none was made otherwise, and a registration would make another object beside it.
+    pub fn has_key_of(&self, name: &str, version: i64) -> bool {
+        let without = self.raw.get("idempotencyKey").is_some_and(Value::is_null);
+        !without && self.is(name, version)
     }
 }
 

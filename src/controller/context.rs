@@ -1,6 +1,10 @@
 //! What every pass shares.
 
-use std::{collections::HashMap, fmt::Debug, sync::Arc};
+use std::{
+    collections::HashMap,
+    fmt::Debug,
+    sync::{Arc, Mutex},
+};
 
 use ipnet::IpNet;
 use k8s_openapi::api::core::v1::{ConfigMap, Secret};
@@ -17,7 +21,8 @@ use super::{
     figures::Figures,
     index::Index,
     memo::{self, Memos},
-    office::Outbox,
+    observer::Observer,
+    office::{Office, Outbox},
     sessions::Sessions,
     triggers::Triggers,
 };
@@ -71,7 +76,75 @@ pub struct Context {
     pub stop: CancellationToken,
 }
 
+/// The objects of all kinds, as watched.
+pub struct Caches {
+    /// The tenants.
+    pub tenants: Cache<CognigyTenant>,
+    /// The retry policies.
+    pub policies: Cache<RetryPolicy>,
+    /// The webhooks.
+    pub webhooks: Cache<CognigyWebhook>,
+    /// The metadata of the Secrets.
+    pub secrets: Cache<PartialObjectMeta<Secret>>,
+    /// The metadata of the `ConfigMap`s.
+    pub config_maps: Cache<PartialObjectMeta<ConfigMap>>,
+}
+
+/// How the process is set up.
+pub struct Equipment {
+    /// The API server.
+    pub client: Client,
+    /// The operator's own settings.
+    pub settings: Settings,
+    /// The figures.
+    pub metrics: Metrics,
+    /// Events and audit lines.
+    pub trail: Trail,
+    /// The operator is ending.
+    pub stop: CancellationToken,
+}
+
 impl Context {
+    /// A context in which no pass was made yet.
+    pub fn new(caches: Caches, equipment: Equipment) -> Self {
+        let Caches { tenants, policies, webhooks, secrets, config_maps } = caches;
+        let Equipment { client, settings, metrics, trail, stop } = equipment;
+        let triggers = Arc::new(Triggers::default());
+        let outbox = Outbox::new(Office {
+            client: client.clone(),
+            tenants: tenants.clone(),
+            secrets: secrets.clone(),
+            config_maps: config_maps.clone(),
+            triggers: triggers.clone(),
+            metrics: metrics.clone(),
+            allow_insecure_http: settings.allow_insecure_http,
+            clients: Mutex::default(),
+        });
+        let figures = Arc::new(Figures::new(metrics.clone()));
+        let observer = Observer { metrics: metrics.clone(), figures: figures.clone(), triggers: triggers.clone() };
+        Self {
+            client,
+            tenants,
+            policies,
+            webhooks,
+            secrets,
+            config_maps,
+            index: Index::default(),
+            sessions: Sessions::default(),
+            hosts: Hosts::new(),
+            observer: Arc::new(observer),
+            figures,
+            prober: Prober::new(),
+            trail,
+            metrics,
+            outbox,
+            memos: Memos::default(),
+            triggers,
+            settings,
+            stop,
+        }
+    }
+
     /// The object as it is after our own last write: the watch may lag behind it, and a pass that failed may have written
     /// without an answer. `None` where it is gone.
     pub async fn fresh<K>(&self, api: &Api<K>, object: Arc<K>) -> kube::Result<Option<Arc<K>>>

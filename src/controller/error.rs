@@ -7,7 +7,7 @@ use thiserror::Error;
 
 use crate::{
     api::{EventReason, Reason, SinkKind, Undelivered},
-    cluster::secret::SecretError,
+    cluster::{secret::SecretError, words},
     cognigy::{self, BotId, ErrorKind, Route, WebhookId},
     probe::Refusal,
     retry::Unsupported,
@@ -107,7 +107,7 @@ pub enum Failure {
         error: Option<String>,
     },
     /// A call to Kubernetes failed.
-    #[error("Kubernetes: {0}")]
+    #[error("Kubernetes: {}", words(.0))]
     Kubernetes(#[from] kube::Error),
 }
 

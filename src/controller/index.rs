@@ -10,7 +10,7 @@ use std::{
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
-use super::tenant::observe::Sources;
+use super::tenant::{config::surfaces, observe::Sources};
 use crate::{
     api::{CognigyTenant, CognigyWebhook, ObjectKey, tenant::Sinks},
     cognigy::Surface,
@@ -35,11 +35,7 @@ impl Uses {
             policy: webhook.retry_policy_key(),
             secrets: secrets.map(|header| ObjectKey::new(&*own.namespace, &*header.secret_key_ref.name)).collect(),
             registered_name: webhook.registered_name(),
-            surfaces: match &webhook.spec.existing {
-                None => &[Surface::Integrations, Surface::Webhooks],
-                Some(existing) if existing.bot_id.is_some() => &[Surface::BotWebhooks],
-                Some(_) => &[Surface::Webhooks],
-            },
+            surfaces: surfaces(webhook),
         }
     }
 }

@@ -21,6 +21,7 @@ mod office;
 mod own;
 mod pass;
 mod rates;
+pub mod rehearsal;
 pub mod retry_policy;
 mod run;
 mod seen;

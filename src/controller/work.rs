@@ -4,7 +4,7 @@ use std::{
     collections::HashMap,
     fmt::Debug,
     hash::Hash,
-    sync::{Arc, Mutex},
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -30,26 +30,16 @@ use tracing::Instrument as _;
 
 use super::{
     backoff,
-    context::{Cache, Context, Settings, reference},
-    figures::Figures,
+    context::{Cache, Caches, Context, Equipment, Settings, reference},
     gauges,
-    index::Index,
-    memo::Memos,
-    observer::Observer,
-    office::{Office, Outbox},
     pass::PassError,
-    rates, retry_policy,
-    sessions::Sessions,
-    tenant,
-    triggers::Triggers,
-    watches, webhook,
+    rates, retry_policy, tenant, watches, webhook,
 };
 use crate::{
     api::{CognigyTenant, CognigyWebhook, ObjectKey, RetryPolicy},
     cluster::{audit::Trail, crds, lease::Term},
-    cognigy::{Hosts, Place},
+    cognigy::Place,
     metrics::Metrics,
-    probe::Prober,
     server::{Gate, Readiness},
     traces,
 };
@@ -156,40 +146,17 @@ impl Work {
         let (webhooks, webhook_writers) = stores(&self.scopes);
         let (secrets, secret_writers) = stores(&self.scopes);
         let (config_maps, config_map_writers) = stores(&self.scopes);
-        let triggers = Arc::new(Triggers::default());
-        let outbox = Outbox::new(Office {
-            client: self.client.clone(),
-            tenants: tenants.clone(),
-            secrets: secrets.clone(),
-            config_maps: config_maps.clone(),
-            triggers: triggers.clone(),
-            metrics: self.metrics.clone(),
-            allow_insecure_http: self.settings.allow_insecure_http,
-            clients: Mutex::default(),
-        });
-        let figures = Arc::new(Figures::new(self.metrics.clone()));
-        let (metrics, counted) = (self.metrics.clone(), figures.clone());
-        let context = Context {
-            client: self.client.clone(),
-            tenants,
-            policies,
-            webhooks,
-            secrets,
-            config_maps,
-            index: Index::default(),
-            sessions: Sessions::default(),
-            hosts: Hosts::new(),
-            observer: Arc::new(Observer { metrics, figures: counted, triggers: triggers.clone() }),
-            figures,
-            prober: Prober::new(),
-            trail: self.trail.clone(),
-            metrics: self.metrics.clone(),
-            outbox,
-            memos: Memos::default(),
-            triggers,
-            settings: self.settings.clone(),
-            stop: stop.clone(),
-        };
+        let caches = Caches { tenants, policies, webhooks, secrets, config_maps };
+        let context = Context::new(
+            caches,
+            Equipment {
+                client: self.client.clone(),
+                settings: self.settings.clone(),
+                metrics: self.metrics.clone(),
+                trail: self.trail.clone(),
+                stop: stop.clone(),
+            },
+        );
         let writers = Writers {
             tenants: tenant_writers,
             policies: policy_writers,

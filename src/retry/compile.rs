@@ -8,7 +8,7 @@ use super::{Backoff, MAX_RETRIES, Policy, deliveries_per_thousand};
 const MAX_INTERVALS_SUM_MS: i64 = 3_600_000;
 
 /// The longest `maxRetryWindowSeconds` (cognigy-api.md §3).
-const MAX_WINDOW_SECONDS: u32 = 86_400;
+pub const MAX_WINDOW_SECONDS: u32 = 86_400;
 
 /// Where a policy can go (`status.supports`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -20,6 +20,17 @@ pub enum Surface {
 }
 
 impl Surface {
+    /// All of them.
+    pub const ALL: [Self; 2] = [Self::BotWebhook, Self::Webhook];
+
+    /// Whether a policy can go there; if not, why.
+    pub fn takes(self, policy: &Policy) -> Result<(), Unsupported> {
+        match self {
+            Self::BotWebhook => to_window(policy).map(drop),
+            Self::Webhook => to_intervals(policy).map(drop),
+        }
+    }
+
     /// As `status.supports` shows it.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -223,9 +234,7 @@ pub fn to_window(policy: &Policy) -> Result<Window, Unsupported> {
 
 /// Where a policy can go, for `status.supports`.
 pub fn supports(policy: &Policy) -> Vec<Surface> {
-    let bot_webhook = to_window(policy).is_ok().then_some(Surface::BotWebhook);
-    let webhook = to_intervals(policy).is_ok().then_some(Surface::Webhook);
-    [bot_webhook, webhook].into_iter().flatten().collect()
+    Surface::ALL.into_iter().filter(|surface| surface.takes(policy).is_ok()).collect()
 }
 
 /// The limits of cognigy-api.md §4 on a row of intervals.
@@ -309,7 +318,7 @@ fn check_doubling(intervals: &[i64]) -> Result<(), Unsupported> {
 }
 
 /// The bounds that the schema of the custom resource and both APIs share.
-fn check_bounds(policy: &Policy) -> Result<(), Unsupported> {
+pub fn check_bounds(policy: &Policy) -> Result<(), Unsupported> {
     let within = |field, value, min, max| {
         if (min..=max).contains(&value) { Ok(()) } else { Err(Unsupported::OutOfBounds { field, value, min, max }) }
     };

@@ -1,13 +1,19 @@
 //! The mathematics of retrying: pure, and knowing nobody.
 //!
 //! A [`Policy`] is one intent. [`schedule`] says when its retries happen, [`compile`] turns it into what each API takes
-//! (cognigy-api.md §3 and §4), and [`simulate`] says how many of a thousand deliveries Cognigy expects to come through.
+//! (cognigy-api.md §3 and §4), [`outlook`] says what becomes of a delivery under it, and [`simulate`] how many of a thousand
+//! deliveries Cognigy's own formula lets through.
 
 pub mod compile;
+pub mod outlook;
 pub mod schedule;
 pub mod simulate;
 
-pub use compile::{Intervals, Strategy, Surface, Unsupported, Window, supports, to_intervals, to_window};
+pub use compile::{
+    Intervals, MAX_WINDOW_SECONDS, Strategy, Surface, Unsupported, Window, check_bounds, supports, to_intervals,
+    to_window,
+};
+pub use outlook::{FailureRate, Outlook, Rehearsal};
 pub use schedule::Jitter;
 pub use simulate::deliveries_per_thousand;
 

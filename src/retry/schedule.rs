@@ -14,6 +14,8 @@ pub struct Jitter(f64);
 impl Jitter {
     /// No jitter: the schedule as written.
     pub const NONE: Self = Self(0.0);
+    /// All the jitter there is: a tenth of the delay.
+    pub const FULL: Self = Self(1.0);
 
     /// Takes a number from 0 to 1; what lies outside counts as the nearer end, and what is no number as 0.
     pub fn new(share: f64) -> Self {

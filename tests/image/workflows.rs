@@ -9,6 +9,7 @@ use std::{
 
 use control_plane::Tool;
 use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
 
 fn repository() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -88,6 +89,7 @@ fn no_job_may_do_more_than_this() {
         ("ci.yaml checks", read.clone()),
         ("ci.yaml image", read.clone()),
         ("release.yaml ci", read.clone()),
+        ("release.yaml plugin", read.clone()),
         ("release.yaml prepare", read),
         ("release.yaml image", json!({"contents": "read", "packages": "write"})),
         ("release.yaml publish", signs),
@@ -124,7 +126,14 @@ fn ci_runs_every_check_of_the_project_and_a_release_waits_for_it() {
     assert!(scripts.contains(&json!(".ci/run")), "{scripts:?}");
     let release = parsed("release.yaml");
     assert_eq!(release["jobs"]["ci"]["uses"], "./.github/workflows/ci.yaml");
-    for (job, before) in [("image", "ci"), ("publish", "image"), ("chart", "publish"), ("release", "chart")] {
+    for (job, before) in [
+        ("image", "ci"),
+        ("publish", "image"),
+        ("chart", "publish"),
+        ("plugin", "ci"),
+        ("release", "chart"),
+        ("release", "plugin"),
+    ] {
         let needs = release["jobs"][job]["needs"].as_array().unwrap();
         assert!(needs.contains(&json!(before)), "{job} does not wait for {before}");
     }
@@ -211,5 +220,35 @@ fn the_notes_of_a_release_are_its_part_of_the_changelog() {
     for without_notes in ["v0.3.0", "v0"] {
         let told = checkout.run("changelog", without_notes).unwrap_err();
         assert!(told.contains("CHANGELOG.md has nothing under"), "{told}");
+    }
+}
+
+#[test]
+fn krew_is_told_the_checksum_of_every_archive_of_the_plugin() {
+    let release = parsed("release.yaml");
+    let built = release["jobs"]["plugin"]["strategy"]["matrix"]["include"].as_array().unwrap();
+    let built: Vec<_> = built.iter().map(|one| one["platform"].as_str().unwrap()).collect();
+    let folder = tempfile::tempdir().unwrap();
+    for platform in &built {
+        fs::write(folder.path().join(format!("kubectl-cognigy_{platform}.tar.gz")), platform).unwrap();
+    }
+    let output =
+        Command::new(repository().join("deploy/krew/render")).arg("1.2.3").arg(folder.path()).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let text = String::from_utf8(output.stdout).unwrap();
+    let manifest: Value = serde_saphyr::from_str(&text).unwrap();
+    assert_eq!((&manifest["kind"], &manifest["spec"]["version"]), (&json!("Plugin"), &json!("v1.2.3")));
+    let platforms = manifest["spec"]["platforms"].as_array().unwrap();
+    assert_eq!(platforms.len(), built.len());
+    for (named, platform) in platforms.iter().zip(built) {
+        let labels = &named["selector"]["matchLabels"];
+        assert_eq!(format!("{}_{}", labels["os"].as_str().unwrap(), labels["arch"].as_str().unwrap()), platform);
+        let repository = env!("CARGO_PKG_REPOSITORY");
+        assert_eq!(
+            named["uri"],
+            format!("{repository}/releases/download/v1.2.3/kubectl-cognigy_{platform}.tar.gz").as_str()
+        );
+        let sum: String = Sha256::digest(platform).iter().map(|byte| format!("{byte:02x}")).collect();
+        assert_eq!(named["sha256"], sum.as_str());
     }
 }

@@ -1,5 +1,5 @@
-//! `cargo xtask docs`: `docs/reference.md`, every field of the custom resources, from `deploy/crds/`; and the table in
-//! `docs/metrics.md`, which a test of the operator knows how to write.
+//! `cargo xtask docs`: `docs/reference.md`, every field of the custom resources, from `deploy/crds/`; and what tests know how to
+//! write: the table in `docs/metrics.md`, the output and pictures of the plugin in `docs/plugin/timeline.md`.
 
 use std::{collections::BTreeMap, fmt::Write as _, fs, path::PathBuf};
 
@@ -28,8 +28,11 @@ Every field of the three custom resources, as the API server knows it. `kubectl 
 meaning). `[]` in a path is one item of a list.
 ";
 
-/// The test that compares the table of metrics, and writes it where this variable is set.
-const TABLE_OF_METRICS: [&str; 4] = ["--test", "monitoring", "--", "the_table_of_metrics_is_fresh"];
+/// Tests that compare a document with what it is about, and write it where this variable is set.
+const FRESH: [&[&str]; 2] = [
+    &["--test", "monitoring", "--", "the_table_of_metrics_is_fresh"],
+    &["--package", "kubectl-cognigy", "--test", "plugin", "--", "the_documented_output_and_pictures_are_fresh"],
+];
 const WRITE: (&str, &str) = ("WRITE_DOCS", "1");
 
 /// Writes what changed.
@@ -39,9 +42,12 @@ pub(crate) fn run() -> Result<()> {
         fs::write(path, text)?;
         println!("{REFERENCE}");
     }
-    let mut table = cargo(["test", "--quiet"]);
-    table.args(TABLE_OF_METRICS).env(WRITE.0, WRITE.1);
-    run_command(table)
+    for arguments in FRESH {
+        let mut fresh = cargo(["test", "--quiet"]);
+        fresh.args(arguments).env(WRITE.0, WRITE.1);
+        run_command(fresh)?;
+    }
+    Ok(())
 }
 
 /// The whole document.
@@ -312,6 +318,7 @@ mod tests {
         let folders = [
             "",
             "docs",
+            "docs/plugin",
             "docs/runbooks",
             "deploy/monitoring",
             "examples",

@@ -44,7 +44,8 @@ enum Command {
     Crds,
     /// Show the operator at work on a real control plane, with a simulated Cognigy
     Demo(demo::Args),
-    /// Write the field reference to docs/reference.md, from deploy/crds/, and the table in docs/metrics.md
+    /// Write the field reference to docs/reference.md, from deploy/crds/, the table in docs/metrics.md, and the output and
+    /// pictures in docs/plugin/timeline.md
     Docs,
     /// Run the property tests with many more cases and printed seeds, for as long as you like
     Fuzz(fuzz::Args),

@@ -78,6 +78,7 @@ pub(crate) async fn show(
     screen.heading(&format!("What the operator measured: {}", operator.metrics_url()));
     screen.table(&metrics::table(&operator.metrics().await?));
     if args.once {
+        suggest(screen);
         return Ok(());
     }
     explain(cluster, &simulator, screen);
@@ -220,10 +221,25 @@ fn explain(cluster: &Cluster, simulator: &Handle, screen: &mut Screen) {
     screen.line(format_args!(
         "  kubectl -n {NAMESPACE} patch cwh {LUCKY} --type=merge -p '{{\"spec\":{{\"enabled\":false}}}}'"
     ));
+    screen
+        .line("or with the plugin (cargo build -p kubectl-cognigy), which shows what is and draws what a policy does:");
+    screen.line(format_args!("  target/debug/kubectl-cognigy -n {NAMESPACE} status"));
+    screen.line(format_args!("  target/debug/kubectl-cognigy -n {NAMESPACE} timeline patient"));
     screen.line("\nChange something in Cognigy behind the operator's back; it is put right within 10 s:");
     screen.line(format_args!(
         "  curl -X PATCH {admin}integrations/{} -H 'Content-Type: application/json' -d '{{\"status\":\"inactive\"}}'",
         orders.unwrap_or_default()
     ));
     screen.line("\nNew events appear below. Ctrl-C ends everything.\n");
+}
+
+/// What works without a cluster.
+fn suggest(screen: &mut Screen) {
+    screen.heading("Go on with the plugin, which needs no cluster for these two (docs/plugin.md)");
+    for arguments in [
+        "timeline -f examples/2-retry-policy.yaml",
+        "compare -f examples/2-retry-policy.yaml -f examples/6-bot-retry-policy.yaml",
+    ] {
+        screen.line(format_args!("  cargo run -q -p kubectl-cognigy -- {arguments}"));
+    }
 }

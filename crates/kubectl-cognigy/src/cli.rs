@@ -2,7 +2,9 @@
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::{check, cluster, complete::Shell, output::Format};
+use crate::{
+    actions, check, cluster, compare, complete::Shell, dead_letters, diff, import, output::Format, status, timeline,
+};
 
 /// See, rehearse, import and repair the webhooks of Cognigy installations.
 ///
@@ -32,8 +34,28 @@ pub struct Common {
 /// What the program can do.
 #[derive(Clone, Debug, Subcommand)]
 pub enum Command {
+    /// Show tenants with their webhooks as a tree, or one object in full
+    Status(status::Args),
+    /// Show what a retry policy does: its tries in time, and how likely a delivery comes through
+    Timeline(timeline::Args),
+    /// Show two retry policies in one table and one picture
+    Compare(compare::Args),
+    /// Tell what the operator would do: manifests, or webhooks of the cluster, against what Cognigy holds now
+    Diff(diff::Args),
     /// Judge manifests without a cluster: schema, rules, references, policies, callbacks
     Check(check::Args),
+    /// Write webhooks and retry policies that Cognigy holds as manifests that change nothing when they are applied
+    Import(Box<import::Args>),
+    /// Ask the operator for a full pass now
+    Reconcile(actions::ReconcileArgs),
+    /// Stop all work on webhooks or tenants; Cognigy is left as it is
+    Suspend(actions::Args),
+    /// Go on with what was suspended
+    Resume(actions::Args),
+    /// Let deleted objects go whose deletion waits, without touching Cognigy
+    Orphan(actions::Args),
+    /// Show dead letters, and what else waits for its sink
+    DeadLetters(dead_letters::Args),
     /// Print a script that lets a shell complete commands, flags and names
     Completion {
         /// The shell

@@ -60,6 +60,14 @@ impl Cluster {
         Api::namespaced(self.client.clone(), &self.namespace)
     }
 
+    /// The same, in all namespaces where `everywhere` is asked for.
+    pub fn scope<K>(&self, everywhere: bool) -> Api<K>
+    where
+        K: kube::Resource<DynamicType = (), Scope = NamespaceResourceScope>,
+    {
+        if everywhere { Api::all(self.client.clone()) } else { self.api() }
+    }
+
     /// One object by name.
     pub async fn get<K>(&self, name: &str) -> Result<K>
     where
@@ -80,7 +88,7 @@ impl Cluster {
             + DeserializeOwned
             + std::fmt::Debug,
     {
-        let api: Api<K> = if everywhere { Api::all(self.client.clone()) } else { self.api() };
+        let api: Api<K> = self.scope(everywhere);
         let place = if everywhere { "all namespaces".to_owned() } else { format!("namespace {}", self.namespace) };
         let listed = api.list(&ListParams::default()).await;
         let mut objects = listed.while_trying(|| format!("cannot list {} in {place}", K::plural(&())))?.items;

@@ -39,14 +39,19 @@ impl Format {
 
 /// Lines of cells under a heading, in columns.
 pub fn table(heading: &[&str], rows: &[Vec<String>]) -> Result<String> {
+    let heading = heading.iter().map(|&cell| cell.to_owned()).collect();
+    columns(std::iter::once(&heading).chain(rows))
+}
+
+/// The same without a heading.
+pub fn columns<'a>(rows: impl IntoIterator<Item = &'a Vec<String>>) -> Result<String> {
     let mut writer = TabWriter::new(Vec::new()).padding(3).ansi(true);
-    writeln!(writer, "{}", heading.join("\t"))?;
     for row in rows {
         writeln!(writer, "{}", row.join("\t"))?;
     }
     let bytes = writer.into_inner().map_err(|error| Error::Told(format!("cannot lay out a table: {error}")))?;
     let text = String::from_utf8_lossy(&bytes);
-    Ok(text.lines().map(|line| format!("{}\n", line.trim_end())).collect())
+    Ok(text.lines().flat_map(|line| [line.trim_end(), "\n"]).collect())
 }
 
 /// Writes to standard output; colours only where a terminal reads them and `NO_COLOR` is not set.

@@ -8,6 +8,8 @@ use kube::{Api, Client, api::PostParams};
 use tokio::sync::{mpsc, oneshot};
 use tracing::{debug, warn};
 
+use crate::cluster::words;
+
 /// How long one Event may hold up those behind it.
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -47,7 +49,7 @@ async fn write(client: &Client, event: &Event) {
             }
             (Refusal::Passing, Some(delay)) => tokio::time::sleep(delay).await,
             (Refusal::Passing | Refusal::Final, _) => {
-                return warn!(event = ?summary(event), %error, "an event could not be written");
+                return warn!(event = ?summary(event), error = words(&error), "an event could not be written");
             }
         }
     }

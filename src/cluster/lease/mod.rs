@@ -33,7 +33,7 @@ pub use name::lease_name;
 pub use term::Term;
 
 use self::seen::{Free, Seen, holder, released, renewed, taken};
-use super::patience::Patience;
+use super::{patience::Patience, words};
 use crate::api::FIELD_MANAGER;
 
 /// The Lease lasts so long without a renewal (resources.md).
@@ -307,7 +307,7 @@ fn jittered(pause: Duration) -> Duration {
 /// What a request ends in that does not go through.
 #[derive(Debug, Error)]
 enum Trouble {
-    #[error("{0}")]
+    #[error("{}", words(.0))]
     Api(#[from] kube::Error),
     #[error("no answer within {} ms", .0.as_millis())]
     Silent(Duration),

@@ -2,7 +2,7 @@
 
 mod status;
 
-pub use status::policy;
+pub use status::{policy, unjudged_policy};
 
 use std::sync::Arc;
 

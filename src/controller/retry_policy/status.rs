@@ -7,7 +7,7 @@ use crate::{
         Conditions, Reason, RetryPolicy, RetryPolicyStatus,
         retry_policy::{RetryPolicySpec, Strategy, Surface},
     },
-    retry::{self, Backoff, Policy},
+    retry::{self, Backoff, Policy, Unsupported},
 };
 
 /// The policy as the mathematics of retrying takes it.
@@ -31,6 +31,20 @@ pub fn policy(spec: &RetryPolicySpec) -> Policy {
         failure_threshold_percent: u8::try_from(spec.failure_threshold_percent)
             .unwrap_or(defaults.failure_threshold_percent),
     }
+}
+
+/// The same for a spec that no API server has judged yet: numbers out of bounds are an error.
+pub fn unjudged_policy(spec: &RetryPolicySpec) -> Result<Policy, Unsupported> {
+    let judge = |field, value: i64, min, max| {
+        if (min..=max).contains(&value) { Ok(()) } else { Err(Unsupported::OutOfBounds { field, value, min, max }) }
+    };
+    // What the types of the mathematics cannot hold; all other bounds are its own.
+    judge("spec.maxRetries", spec.retries().into(), 1, retry::MAX_RETRIES.into())?;
+    judge("spec.maxRetryWindowSeconds", spec.max_retry_window_seconds, 1, retry::MAX_WINDOW_SECONDS.into())?;
+    judge("spec.failureThresholdPercent", spec.failure_threshold_percent.into(), 0, 100)?;
+    let policy = policy(spec);
+    retry::check_bounds(&policy)?;
+    Ok(policy)
 }
 
 /// The whole status of a policy that `users` webhooks refer to.
@@ -97,6 +111,27 @@ mod tests {
         assert_eq!(status.simulated_deliveries_per_thousand, Some(522));
         assert_eq!(status.supports, [Surface::Webhook]);
         assert_eq!(status.webhooks, Some(3));
+    }
+
+    #[test]
+    fn a_number_out_of_bounds_is_told_before_any_api_server_sees_it() {
+        for (change, told) in [
+            (json!({"maxRetries": -1}), "spec.maxRetries of the RetryPolicy is -1 and must be from 1 to 10"),
+            (json!({"maxRetries": 50}), "spec.maxRetries of the RetryPolicy is 50 and must be from 1 to 10"),
+            (
+                json!({"maxRetryWindowSeconds": 86_401}),
+                "spec.maxRetryWindowSeconds of the RetryPolicy is 86401 and must be from 1 to 86400",
+            ),
+            (
+                json!({"failureThresholdPercent": 300}),
+                "spec.failureThresholdPercent of the RetryPolicy is 300 and must be from 0 to 100",
+            ),
+        ] {
+            let mut spec = json!({"backoff": {}});
+            spec.as_object_mut().unwrap().extend(change.as_object().unwrap().clone());
+            assert_eq!(unjudged_policy(&object(spec).spec).unwrap_err().to_string(), told);
+        }
+        assert_eq!(unjudged_policy(&object(json!({"backoff": {}})).spec), Ok(Policy::default()));
     }
 
     #[test]

@@ -10,7 +10,7 @@ use url::Url;
 
 use crate::{
     api::{
-        CognigyTenant, ObjectKey, SinkKind,
+        CognigyTenant, CognigyWebhook, ObjectKey, SinkKind,
         tenant::{AuthMethod, ClientAuthentication, Concurrency},
     },
     cluster::secret::Source,
@@ -157,6 +157,15 @@ pub fn config(
             Concurrency::CompareAndWrite => cognigy::Concurrency::CompareAndWrite,
         },
     })
+}
+
+/// The parts of the API that a webhook needs.
+pub fn surfaces(webhook: &CognigyWebhook) -> &'static [Surface] {
+    match &webhook.spec.existing {
+        None => &[Surface::Integrations, Surface::Webhooks],
+        Some(existing) if existing.bot_id.is_some() => &[Surface::BotWebhooks],
+        Some(_) => &[Surface::Webhooks],
+    }
 }
 
 /// The scopes to ask for: the tenant's own list, or what these surfaces need.

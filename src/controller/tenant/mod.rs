@@ -90,17 +90,8 @@ async fn connect(
     place: Place,
 ) -> Result<Connection, PassError> {
     let kept = context.sessions.get(key);
-    let broken = |reason: Reason, message: String, fingerprint: String| Connection {
-        fingerprint,
-        session: None,
-        farewell: None,
-        state: State::NotReady { reason, message },
-        next_probe: None,
-        failures: 0,
-    };
     if tenant.spec.suspend {
-        let message = "spec.suspend is true: no calls are sent".to_owned();
-        return Ok(broken(Reason::Suspended, message, String::new()));
+        return Ok(suspended());
     }
     let fingerprint = observe::fingerprint(tenant, context);
     let mut connection = match kept {
@@ -118,18 +109,7 @@ async fn connect(
                     return Ok(Connection { farewell, ..broken });
                 }
             };
-            let state = State::NotReady {
-                reason: Reason::Connecting,
-                message: format!("connecting to {}", tenant.spec.base_url),
-            };
-            let connection = Connection {
-                fingerprint,
-                session: Some(session),
-                farewell: None,
-                state,
-                next_probe: None,
-                failures: 0,
-            };
+            let connection = connecting(tenant, session, fingerprint);
             if tenant.status.as_ref().is_none_or(|status| status.conditions.is_empty()) {
                 let verdict = status::verdict(tenant, &connection);
                 write(tenant, &connection, &verdict, None, None, context, api).await?;
@@ -147,6 +127,48 @@ async fn connect(
         probe(&mut connection, caller, listed).await;
     }
     Ok(connection)
+}
+
+fn broken(reason: Reason, message: String, fingerprint: String) -> Connection {
+    Connection {
+        fingerprint,
+        session: None,
+        farewell: None,
+        state: State::NotReady { reason, message },
+        next_probe: None,
+        failures: 0,
+    }
+}
+
+fn suspended() -> Connection {
+    broken(Reason::Suspended, "spec.suspend is true: no calls are sent".to_owned(), String::new())
+}
+
+/// A connection that was not probed yet.
+fn connecting(tenant: &CognigyTenant, session: Session, fingerprint: String) -> Connection {
+    let message = format!("connecting to {}", tenant.spec.base_url);
+    Connection { session: Some(session), ..broken(Reason::Connecting, message, fingerprint) }
+}
+
+/// The connection that a pass over this tenant would make, or one over the `given` session; it is probed, and told to nobody.
+pub(super) async fn rehearse(tenant: &CognigyTenant, context: &Context, given: Option<Session>) -> Connection {
+    if tenant.spec.suspend {
+        return suspended();
+    }
+    let fingerprint = observe::fingerprint(tenant, context);
+    let made = match given {
+        Some(session) => Ok(session),
+        None => session(tenant, context).await,
+    };
+    match made {
+        Ok(session) => {
+            let mut connection = connecting(tenant, session, fingerprint);
+            let used = context.index.surfaces_of_tenant(&ObjectKey::of(tenant));
+            probe(&mut connection, Caller::default(), used.is_empty() || used.contains(&Surface::Integrations)).await;
+            connection
+        }
+        Err(failure) => broken(failure.disposition().reason, failure.message(), fingerprint),
+    }
 }
 
 /// What the annotation asks for, where that was not done yet: a probe now, whatever the last one said.

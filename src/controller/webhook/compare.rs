@@ -16,14 +16,27 @@ const SHOWN_CHARS: usize = 256;
 
 /// Where a registration differs from the wished one. The status `active`/`inactive` is told apart: it is the plan's.
 pub fn registration(wished: &Registration, actual: &Integration) -> Vec<Drift> {
+    against(wished, Some(actual))
+}
+
+/// All fields of a registration that is not there yet.
+pub fn new_registration(wished: &Registration) -> Vec<Drift> {
+    against(wished, None)
+}
+
+fn against(wished: &Registration, actual: Option<&Integration>) -> Vec<Drift> {
     let mut differences = Vec::new();
-    field(&mut differences, "name", Some(wished.name.clone()), actual.name.clone());
-    field(&mut differences, "url", Some(wished.url.to_string()), actual.url.as_deref().map(normal_url));
-    field(&mut differences, "method", Some(wished.method.as_str().into()), actual.method.map(|m| m.as_str().into()));
-    field(&mut differences, "payloadFormat", Some(wished.payload_format.clone()), actual.payload_format.clone());
-    field(&mut differences, "version", Some(wished.version.to_string()), actual.version.map(|v| v.to_string()));
+    let url = actual.and_then(|actual| actual.url.as_deref()).map(normal_url);
+    let method = actual.and_then(|actual| actual.method).map(|method| method.as_str().to_owned());
+    let payload_format = actual.and_then(|actual| actual.payload_format.clone());
+    let version = actual.and_then(|actual| actual.version).map(|version| version.to_string());
+    field(&mut differences, "name", Some(wished.name.clone()), actual.and_then(|actual| actual.name.clone()));
+    field(&mut differences, "url", Some(wished.url.to_string()), url);
+    field(&mut differences, "method", Some(wished.method.as_str().into()), method);
+    field(&mut differences, "payloadFormat", Some(wished.payload_format.clone()), payload_format);
+    field(&mut differences, "version", Some(wished.version.to_string()), version);
     let none = BTreeMap::new();
-    let headers = actual.headers.as_ref().unwrap_or(&none);
+    let headers = actual.and_then(|actual| actual.headers.as_ref()).unwrap_or(&none);
     let names = wished.headers.keys().chain(headers.keys().filter(|name| !wished.headers.contains_key(*name)));
     for name in names {
         if wished.headers.get(name) != headers.get(name) {
@@ -51,10 +64,10 @@ pub fn policy(wished: &IntervalPolicy, actual: &Webhook) -> Vec<Drift> {
     let mut differences = Vec::new();
     let path = |name: &str| format!("retryPolicy.{name}");
     match actual.retry_policy() {
-        None => differences.push(Drift { path: "retryPolicy".into(), desired: Some(shown(wished)), actual: None }),
+        None => differences.push(new_policy(wished.max_retries, &wished.intervals_ms)),
         Some(StoredPolicy::Unknown(value)) => {
             let actual = Some(readable(&value.to_string()));
-            differences.push(Drift { path: "retryPolicy".into(), desired: Some(shown(wished)), actual });
+            differences.push(Drift { actual, ..new_policy(wished.max_retries, &wished.intervals_ms) });
         }
         Some(StoredPolicy::Interval(actual)) => {
             let list = |list: &[i64]| format!("{list:?}");
@@ -72,6 +85,11 @@ pub fn policy(wished: &IntervalPolicy, actual: &Webhook) -> Vec<Drift> {
         }
     }
     differences
+}
+
+/// A retry policy where none is.
+pub fn new_policy(max_retries: u32, intervals_ms: &[i64]) -> Drift {
+    Drift { path: "retryPolicy".into(), desired: Some(shown(max_retries, intervals_ms)), actual: None }
 }
 
 /// Where the retry policy of a bot's webhook differs from the wished one.
@@ -154,8 +172,8 @@ fn normal_url(text: &str) -> String {
     url::Url::parse(text).map_or_else(|_| text.to_owned(), String::from)
 }
 
-fn shown(policy: &IntervalPolicy) -> String {
-    format!("{} retries after {:?} ms", policy.max_retries, policy.intervals_ms)
+fn shown(max_retries: u32, intervals_ms: &[i64]) -> String {
+    format!("{max_retries} retries after {intervals_ms:?} ms")
 }
 
 #[cfg(test)]

@@ -13,7 +13,7 @@ use super::{
     observe::{self, Line},
     registration,
     report::Report,
-    world::{Farewell, Health, Target},
+    world::{Farewell, Health, Target, World},
 };
 use crate::{
     api::{CognigyWebhook, CognigyWebhookStatus, EventReason, FINALIZER, FORCE_ORPHAN_ANNOTATION, webhook::Mode},
@@ -34,14 +34,10 @@ pub async fn reconcile(
     if !webhook.finalizers().iter().any(|finalizer| finalizer == FINALIZER) {
         return Ok(Action::await_change());
     }
-    let version = registration::recorded_version(webhook).unwrap_or_else(|| webhook.spec.version());
-    let mut book = Book::open(webhook.status.as_ref(), version);
-    let mut world = book.world(webhook, version, Health::Unknown);
-    world.claimed = true;
-    let farewell = observe::farewell(webhook);
-    let nothing_outside = matches!(world.target, Target::Missing { .. }) && world.older.is_empty() && !world.ours;
-    let forced = webhook.annotations().get(FORCE_ORPHAN_ANNOTATION).is_some_and(|value| value == "true");
-    if forced || nothing_outside || farewell == Farewell::Orphan {
+    let leaving = Leaving::of(webhook);
+    let lets_go = leaving.lets_go();
+    let Leaving { version, mut book, world, farewell, nothing_outside, forced } = leaving;
+    if lets_go {
         let mut status = webhook.status.clone().unwrap_or_default();
         if let Some(failure) = last_words(webhook, context, &mut status).filter(|_| !forced) {
             return report.failure(failure, Some(status)).await;
@@ -78,6 +74,35 @@ pub async fn reconcile(
         Err(Failure::Kubernetes(error)) => Err(error.into()),
         Err(failure @ Failure::Undelivered { .. }) => report.failure(failure, Some(pass.book.status.clone())).await,
         Err(failure) => report.failure(blocked(failure), Some(pass.book.status.clone())).await,
+    }
+}
+
+/// What stands of a webhook that is being deleted, from the object alone.
+pub(super) struct Leaving {
+    /// The version that the books are opened for.
+    pub(super) version: i32,
+    pub(super) book: Book,
+    pub(super) world: World,
+    pub(super) farewell: Farewell,
+    /// It has nothing in Cognigy.
+    pub(super) nothing_outside: bool,
+    /// A person asked to let go of it.
+    pub(super) forced: bool,
+}
+
+impl Leaving {
+    pub(super) fn of(webhook: &CognigyWebhook) -> Self {
+        let version = registration::recorded_version(webhook).unwrap_or_else(|| webhook.spec.version());
+        let book = Book::open(webhook.status.as_ref(), version);
+        let world = World { claimed: true, ..book.world(webhook, version, Health::Unknown) };
+        let nothing_outside = matches!(world.target, Target::Missing { .. }) && world.older.is_empty() && !world.ours;
+        let forced = webhook.annotations().get(FORCE_ORPHAN_ANNOTATION).is_some_and(|value| value == "true");
+        Self { version, book, world, farewell: observe::farewell(webhook), nothing_outside, forced }
+    }
+
+    /// Whether it goes without a call to Cognigy.
+    pub(super) fn lets_go(&self) -> bool {
+        self.forced || self.nothing_outside || self.farewell == Farewell::Orphan
     }
 }
 

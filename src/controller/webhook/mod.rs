@@ -4,6 +4,7 @@
 //! observe.rs   what Kubernetes says: references resolved into a wish        no call to Cognigy
 //! world.rs     what is known, as plain data         plan.rs    the next step, pure
 //! apply.rs     runs the steps                       status.rs  the one status at the end
+//! rehearsal.rs what a pass would do, without doing it
 //! ```
 
 pub mod apply;
@@ -20,6 +21,7 @@ mod observe;
 pub mod plan;
 mod policy;
 mod registration;
+pub mod rehearsal;
 mod report;
 mod settle;
 mod status;
@@ -43,11 +45,7 @@ use self::{
     report::Report,
     world::{Health, World},
 };
-use super::{
-    context::Context,
-    error::{Class, Failure},
-    pass::PassError,
-};
+use super::{context::Context, error::Class, pass::PassError};
 use crate::{
     api::{CognigyWebhook, CognigyWebhookStatus, Reason},
     cognigy::Place,
@@ -65,7 +63,7 @@ pub async fn reconcile(webhook: Arc<CognigyWebhook>, context: Arc<Context>, plac
         return farewell::reconcile(&webhook, &context, report, place).await;
     }
     if webhook.spec.suspend {
-        return report.verdict(Reason::Suspended, "spec.suspend is true: Cognigy is left as it is").await;
+        return report.verdict(Reason::Suspended, rehearsal::SUSPENDED).await;
     }
     if webhook.spec.is_existing() {
         return existing::reconcile(&webhook, &context, report, place).await;
@@ -93,7 +91,8 @@ pub async fn reconcile(webhook: Arc<CognigyWebhook>, context: Arc<Context>, plac
         Way::Rest(wait) => return Ok(wait),
         Way::Closed(failure) => return report.failure(failure, webhook.status.clone()).await,
     };
-    let (pass, ended) = run(&webhook, &context, &wish, session, (settled, passing)).await;
+    let mut pass = open(&webhook, &context, &wish, session, (settled, passing));
+    let ended = pass.bring_up(&wish).await;
     let report = report.after(&pass.left(), wish.ground());
     match ended {
         Ok(Ended::Done(outcome)) => report.done(outcome, pass.left()).await,
@@ -106,13 +105,14 @@ pub async fn reconcile(webhook: Arc<CognigyWebhook>, context: Arc<Context>, plac
     }
 }
 
-async fn run<'a>(
+/// A pass that begins with what the status and the memory of earlier passes tell.
+fn open<'a>(
     webhook: &Arc<CognigyWebhook>,
     context: &'a Context,
     wish: &'a Wish,
     session: crate::cognigy::Session,
     (settled, passing): (bool, bool),
-) -> (Pass<'a>, Result<Ended, Failure>) {
+) -> Pass<'a> {
     let version = webhook.spec.version();
     let memo = context.memos.get(&webhook.uid().unwrap_or_default());
     let mut book = Book::open(webhook.status.as_ref(), version);
@@ -130,8 +130,7 @@ async fn run<'a>(
     pass.settled = settled;
     pass.matching = settled || memo.matching.is_some_and(|matching| matching == change::name(webhook, wish.ground()));
     pass.unhealthy = unhealthy;
-    let ended = pass.bring_up(wish).await;
-    (pass, ended)
+    pass
 }
 
 /// How long a health check that failed before activation is not due again, where nothing else is missing.

@@ -9,7 +9,9 @@ use super::observe;
 use crate::{
     api::{CognigyWebhook, REGISTRATION_ANNOTATION, webhook},
     cluster::secret::Source,
-    cognigy::{Error, ErrorKind, HeaderValueText, Integration, Method, Read, Registration, Session, Status, WebhookId},
+    cognigy::{
+        Error, ErrorKind, HeaderValueText, Integration, Method, Read, Registration, Session, Status, Webhook, WebhookId,
+    },
     controller::{context::Context, error::Failure},
 };
 
@@ -62,31 +64,45 @@ pub async fn read(webhook: &CognigyWebhook, context: &Context) -> Result<Registr
     })
 }
 
-/// Deactivates a registration as it is, whatever the spec says now: an older version keeps its own URL and headers.
+/// What a deactivation writes.
+pub enum Deactivation {
+    /// The registration as it is, inactive.
+    Registration(Registration),
+    /// Its webhook as it is, not enabled.
+    Webhook(Webhook),
+}
+
+/// How a registration is deactivated as it is, whatever the spec says now: an older version keeps its own URL and headers.
 /// Where the registration cannot be read, the webhook is (`enabled` is the same fact, cognigy-api.md §4).
-/// Gives the latency of the write; `None` where it was inactive already.
-pub async fn deactivate(session: &Session, id: &WebhookId) -> Result<Option<Duration>, Error> {
+/// `None` where it is inactive already.
+pub async fn deactivation(session: &Session, id: &WebhookId) -> Result<Option<Deactivation>, Error> {
     let read = match session.get_integration(id).await {
-        Ok(answer) => Some(answer),
+        Ok(answer) => Some(answer.value),
         Err(error) if matches!(error.kind, ErrorKind::NotSupported | ErrorKind::NotFound) => None,
         Err(error) => return Err(error),
     };
-    if read.as_ref().is_some_and(|answer| answer.value.status == Some(Status::Inactive)) {
+    if read.as_ref().is_some_and(|integration| integration.status == Some(Status::Inactive)) {
         return Ok(None);
     }
-    if let Some(answer) = &read
-        && let Some(registration) = as_registered(&answer.value)
-    {
-        let written = session.update_integration(id, &registration).await?;
-        return Ok(Some(written.latency));
+    if let Some(registration) = read.as_ref().and_then(as_registered) {
+        return Ok(Some(Deactivation::Registration(registration)));
     }
-    let answer = session.get_webhook(id, None).await?;
-    let Read::Found(webhook) = answer.value else { return Ok(None) };
-    if webhook.enabled() == Some(false) {
-        return Ok(None);
+    let Read::Found(webhook) = session.get_webhook(id, None).await?.value else { return Ok(None) };
+    Ok((webhook.enabled() != Some(false)).then_some(Deactivation::Webhook(webhook)))
+}
+
+/// Deactivates a registration. Gives the latency of the write; `None` where it was inactive already.
+pub async fn deactivate(session: &Session, id: &WebhookId) -> Result<Option<Duration>, Error> {
+    match deactivation(session, id).await? {
+        None => Ok(None),
+        Some(Deactivation::Registration(registration)) => {
+            Ok(Some(session.update_integration(id, &registration).await?.latency))
+        }
+        Some(Deactivation::Webhook(webhook)) => {
+            let precondition = session.precondition(&webhook)?;
+            Ok(Some(session.put_webhook(id, &webhook.with_enabled(false), &precondition).await?.latency))
+        }
     }
-    let precondition = session.precondition(&webhook)?;
-    Ok(Some(session.put_webhook(id, &webhook.with_enabled(false), &precondition).await?.latency))
 }
 
 /// The registration that Cognigy holds, inactive; `None` where a field is missing that a PUT needs.

@@ -325,7 +325,8 @@ impl Pass<'_> {
     }
 }
 
-fn verdict(webhook: &CognigyWebhook, outcome: Outcome, draft: &CognigyWebhookStatus) -> Verdict {
+/// What is told where nothing is left to do.
+pub(super) fn verdict(webhook: &CognigyWebhook, outcome: Outcome, draft: &CognigyWebhookStatus) -> Verdict {
     let name = webhook.registered_name();
     let version = webhook.spec.version();
     let id = draft.webhook_id.as_deref().unwrap_or("nothing");

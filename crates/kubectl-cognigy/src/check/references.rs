@@ -6,7 +6,7 @@ use cognigy_operator::{
     api::{CognigyTenant, CognigyWebhook, ObjectKey, Reason, RetryPolicy, tenant::NamespacesFrom},
     cluster::secret::SecretError,
     controller::{Failure, retry_policy, tenant::config, webhook::guard_of},
-    retry,
+    retry::{Surface, Unsupported},
 };
 use ipnet::IpNet;
 use url::Url;
@@ -140,10 +140,10 @@ impl About<'_, '_, '_> {
 }
 
 /// Whether the webhook's kind of API takes the policy.
-fn compiled(webhook: &CognigyWebhook, policy: &RetryPolicy) -> Result<(), retry::Unsupported> {
-    let policy = retry_policy::policy(&policy.spec);
+fn compiled(webhook: &CognigyWebhook, policy: &RetryPolicy) -> Result<(), Unsupported> {
     let of_a_bot = webhook.spec.existing.as_ref().is_some_and(|existing| existing.bot_id.is_some());
-    if of_a_bot { retry::to_window(&policy).map(drop) } else { retry::to_intervals(&policy).map(drop) }
+    let surface = if of_a_bot { Surface::BotWebhook } else { Surface::Webhook };
+    surface.takes(&retry_policy::policy(&policy.spec))
 }
 
 /// Two webhooks that register one name with one tenant. Which is older, only the cluster knows.

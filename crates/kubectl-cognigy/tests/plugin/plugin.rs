@@ -1,10 +1,13 @@
 //! Runs the plugin.
 
-use std::{path::Path, process::Stdio};
+use std::{path::Path, process::Stdio, time::Duration};
 
 use tokio::process::Command;
 
 use crate::harness::World;
+
+/// Nothing takes longer, however busy the machine is.
+pub const PATIENCE: Duration = Duration::from_secs(90);
 
 /// What a run came to.
 #[derive(Debug)]

@@ -5,6 +5,7 @@
 
 mod read;
 mod register;
+mod rehearse;
 mod remove;
 mod write;
 
@@ -18,6 +19,7 @@ use super::{
     observe::Wish,
     plan::{self, Next, Outcome, Step, Why},
     registration,
+    rehearsal::{self, Act},
     report::Left,
     world::{Fact as Compared, Farewell, World},
 };
@@ -63,6 +65,17 @@ pub struct Pass<'a> {
     conflicts: u32,
     /// The namespace was seen not to be on its way out.
     namespace_stays: bool,
+    /// Where Cognigy differed from the wish when it was read.
+    found: Found,
+    /// What would be done, where the pass is a rehearsal: it reads, writes nothing and takes every write for done.
+    script: Option<Vec<Act>>,
+}
+
+/// Where Cognigy differed from the wish when it was read.
+#[derive(Default)]
+struct Found {
+    registration: Vec<Drift>,
+    policy: Vec<Drift>,
 }
 
 /// How a pass over what is to be there ended.
@@ -101,7 +114,20 @@ impl<'a> Pass<'a> {
             candidate: None,
             conflicts: 0,
             namespace_stays: false,
+            found: Found::default(),
+            script: None,
         }
+    }
+
+    /// The same pass as a rehearsal.
+    #[must_use]
+    pub fn rehearsed(self) -> Self {
+        Self { script: Some(Vec::new()), ..self }
+    }
+
+    /// What a rehearsal found that would be done, without secrets.
+    pub fn script(&mut self) -> Vec<Act> {
+        rehearsal::without_secrets(self.script.take().unwrap_or_default(), &self.session.redactor())
     }
 
     /// Walks the plan of a webhook that is to be there.
@@ -140,6 +166,9 @@ impl<'a> Pass<'a> {
 
     async fn step(&mut self, step: Step) -> Result<(), Failure> {
         tracing::debug!(object = %self.object.object_ref(&()).name.unwrap_or_default(), ?step, "step");
+        if self.script.is_some() {
+            return self.rehearse(step).await;
+        }
         match step {
             Step::Recover(version) => self.recover(version).await,
             Step::Claim => self.claim().await,

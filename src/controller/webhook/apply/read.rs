@@ -44,6 +44,7 @@ impl Pass<'_> {
                 if let Some(wanted) = &wanted {
                     let differences = compare::policy(wanted, &webhook);
                     known.policy = Compared::same(differences.is_empty());
+                    self.found.policy.clone_from(&differences);
                     if self.settled || observing {
                         self.drift.extend(differences);
                     }
@@ -118,6 +119,7 @@ impl Pass<'_> {
             Err(error) => return Err(error.into()),
         };
         let observing = self.observing();
+        self.found.registration.clone_from(&differences);
         if let Some(known) = self.world.known_mut() {
             known.registration = Compared::same(differences.is_empty());
         }

@@ -9,7 +9,7 @@ use super::{
 use crate::{
     api::{EventReason, FINALIZER, REGISTRATION_ANNOTATION},
     cluster::metadata,
-    cognigy::{ErrorKind, Outcome as Posted, Status, Webhook},
+    cognigy::{ErrorKind, Integration, Outcome as Posted, Status, Webhook, WebhookId},
     controller::{
         error::Failure,
         office,
@@ -20,6 +20,15 @@ use crate::{
 
 impl Pass<'_> {
     pub(super) async fn recover(&mut self, version: i64) -> Result<(), Failure> {
+        if let Some(found) = self.look_for_lost(version).await? {
+            // The claim that follows overwrites the only other trace of it.
+            self.progress(&format!("version {version} was registered as {found}, which no answer had told")).await?;
+        }
+        Ok(())
+    }
+
+    /// Looks for a version that a crash may have hidden, and takes it in.
+    pub(super) async fn look_for_lost(&mut self, version: i64) -> Result<Option<WebhookId>, Failure> {
         let name = self.object.registered_name();
         let found = match self.session.find_integration(&name, version).await {
             Ok(found) => found.value,
@@ -28,19 +37,15 @@ impl Pass<'_> {
             Err(error) => return Err(error.into()),
         };
         self.world.lost = None;
-        if let Some(found) = found {
-            let active = found.status == Some(Status::Active);
-            self.book.keep(&found.id, version, active);
-            self.world.older.push(Older { version, active: Some(active) });
-            // The claim that follows overwrites the only other trace of it.
-            self.progress(&format!("version {version} was registered as {}, which no answer had told", found.id))
-                .await?;
-        }
-        Ok(())
+        let Some(found) = found else { return Ok(None) };
+        let active = found.status == Some(Status::Active);
+        self.book.keep(&found.id, version, active);
+        self.world.older.push(Older { version, active: Some(active) });
+        Ok(Some(found.id))
     }
 
     /// Before the claim and the POST, once in a pass: what was never claimed goes without a farewell.
-    async fn namespace_stays(&mut self) -> Result<(), Failure> {
+    pub(super) async fn namespace_stays(&mut self) -> Result<(), Failure> {
         if !self.namespace_stays {
             let namespace = self.object.metadata.namespace.as_deref().unwrap_or_default();
             observe::namespace_stays(namespace, self.context).await?;
@@ -125,8 +130,16 @@ impl Pass<'_> {
             self.world.target = Target::Missing { searched: true };
             return Ok(());
         };
+        self.is_candidate(found).await
+    }
+
+    /// What was there before, compared with the wish.
+    pub(super) async fn is_candidate(&mut self, found: Integration) -> Result<(), Failure> {
         let identical = match self.wish {
-            Some(_) => compare::registration(&self.wished(Status::Inactive).await?, &found).is_empty(),
+            Some(_) => {
+                self.found.registration = compare::registration(&self.wished(Status::Inactive).await?, &found);
+                self.found.registration.is_empty()
+            }
             None => false,
         };
         let active = Some(found.status == Some(Status::Active));
@@ -142,9 +155,10 @@ impl Pass<'_> {
         Failure::AlreadyExists { key }
     }
 
-    pub(super) async fn adopt(&mut self) -> Result<(), Failure> {
-        let Target::Preexisting { identical, active } = self.world.target else { return Ok(()) };
-        let Some(id) = self.candidate.take() else { return Ok(()) };
+    /// Takes what was there before for this resource's own. Gives its id, whether it equals the spec and whether it is active.
+    pub(super) fn take(&mut self) -> Option<(WebhookId, bool, bool)> {
+        let Target::Preexisting { identical, active } = self.world.target else { return None };
+        let id = self.candidate.take()?;
         let active = active.unwrap_or_default();
         self.book.registered(&id, self.version.into(), active);
         self.world.target = Target::Known(Known {
@@ -154,6 +168,11 @@ impl Pass<'_> {
             policy: Compared::Unread,
             tagged: false,
         });
+        Some((id, identical, active))
+    }
+
+    pub(super) async fn adopt(&mut self) -> Result<(), Failure> {
+        let Some((id, identical, active)) = self.take() else { return Ok(()) };
         if self.wish.is_none() || self.observing() {
             return Ok(());
         }

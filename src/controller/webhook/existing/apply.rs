@@ -9,6 +9,7 @@ use super::{
         compare, ground,
         plan::Outcome,
         policy::{self, Written},
+        rehearsal::{self, Act, Action},
         report::Left,
         world::Fact as Compared,
     },
@@ -32,7 +33,7 @@ use crate::{
 const STEPS: usize = 16;
 
 /// A pass under way.
-pub(super) struct Pass<'a> {
+pub(in super::super) struct Pass<'a> {
     pub(super) context: &'a Context,
     pub(super) object: &'a Arc<CognigyWebhook>,
     pub(super) session: Session,
@@ -51,6 +52,10 @@ pub(super) struct Pass<'a> {
     matching: bool,
     tag: Option<ETag>,
     read: Option<Webhook>,
+    /// Where its policy differed from the wish when it was read.
+    differences: Vec<Drift>,
+    /// What would be done, where the pass is a rehearsal: it reads, writes nothing and takes every write for done.
+    script: Option<Vec<Act>>,
 }
 
 impl<'a> Pass<'a> {
@@ -79,7 +84,20 @@ impl<'a> Pass<'a> {
             matching,
             tag,
             read: None,
+            differences: Vec::new(),
+            script: None,
         }
+    }
+
+    /// The same pass as a rehearsal.
+    #[must_use]
+    pub fn rehearsed(self) -> Self {
+        Self { script: Some(Vec::new()), ..self }
+    }
+
+    /// What a rehearsal found that would be done, without secrets.
+    pub fn script(&mut self) -> Vec<Act> {
+        rehearsal::without_secrets(self.script.take().unwrap_or_default(), &self.session.redactor())
     }
 
     /// Walks the plan.
@@ -113,6 +131,9 @@ impl<'a> Pass<'a> {
     }
 
     async fn step(&mut self, step: Step) -> Result<(), Failure> {
+        if step == Step::Write && self.script.is_some() {
+            return self.rehearse_write();
+        }
         match (&self.wish.managed, step) {
             (Managed::Webhook { id, policy }, Step::Look) => self.look(id, policy).await,
             (Managed::Webhook { policy, .. }, Step::Write) => self.write(policy).await,
@@ -176,6 +197,23 @@ impl<'a> Pass<'a> {
         Ok(())
     }
 
+    /// Notes the write instead of sending it.
+    fn rehearse_write(&mut self) -> Result<(), Failure> {
+        if let Some(read) = &self.read {
+            self.session.precondition(read)?;
+        }
+        let act = Act {
+            action: Action::WriteRetryPolicy,
+            version: None,
+            webhook_id: self.status.webhook_id.clone(),
+            url: None,
+            fields: std::mem::take(&mut self.differences),
+        };
+        self.script.get_or_insert_default().push(act);
+        self.found = Found::There(Compared::Same);
+        Ok(())
+    }
+
     /// It was found under this id; what is known of another one does not hold for it.
     pub(super) fn is_at(&mut self, id: &WebhookId) {
         if self.status.webhook_id.as_deref() != Some(id.as_str()) {
@@ -205,6 +243,7 @@ impl<'a> Pass<'a> {
     /// Its policy was compared with the wish.
     pub(super) fn compared(&mut self, differences: Vec<Drift>) {
         self.found = Found::There(Compared::same(differences.is_empty()));
+        self.differences.clone_from(&differences);
         if differences.is_empty() {
             // Also where it was not written just now: a lost answer, or another way to the same delays.
             self.status.retry_policy = Some(self.wish.policy.clone());

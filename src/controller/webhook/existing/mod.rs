@@ -21,7 +21,7 @@ use super::{
 };
 use crate::{
     api::CognigyWebhook,
-    cognigy::Place,
+    cognigy::{Place, Session},
     controller::{context::Context, error::Class, pass::PassError},
 };
 
@@ -43,9 +43,7 @@ pub async fn reconcile(
         Way::Rest(wait) => return Ok(wait),
         Way::Closed(failure) => return report.failure(failure, None).await,
     };
-    let memo = context.memos.get(&webhook.uid().unwrap_or_default());
-    let matching = settled || memo.matching.is_some_and(|matching| matching == change::name(webhook, wish.ground()));
-    let mut pass = Pass::new(context, webhook, session, &wish, (settled, matching), memo.tag);
+    let mut pass = open(webhook, context, &wish, session, settled);
     let ended = pass.run().await;
     let left = pass.left();
     let report = report.after(&left, wish.ground());
@@ -57,4 +55,17 @@ pub async fn reconcile(
         }
         Err(failure) => report.failure(failure, Some(left.status)).await,
     }
+}
+
+/// A pass that begins with what the status and the memory of earlier passes tell.
+pub(super) fn open<'a>(
+    webhook: &'a Arc<CognigyWebhook>,
+    context: &'a Context,
+    wish: &'a observe::Wish,
+    session: Session,
+    settled: bool,
+) -> Pass<'a> {
+    let memo = context.memos.get(&webhook.uid().unwrap_or_default());
+    let matching = settled || memo.matching.is_some_and(|matching| matching == change::name(webhook, wish.ground()));
+    Pass::new(context, webhook, session, wish, (settled, matching), memo.tag)
 }
