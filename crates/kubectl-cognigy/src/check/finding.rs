@@ -66,7 +66,7 @@ impl Report {
             for finding in list {
                 let place = styled(QUIET, format_args!("{}:{}:", finding.file, finding.line));
                 let subject = [&finding.object, &finding.field].into_iter().filter(|part| !part.is_empty());
-                let subject: String = subject.map(|part| format!(" {part}:")).collect();
+                let subject = subject.flat_map(|part| [" ", part.as_str(), ":"]).collect::<String>();
                 let word = if word.is_empty() { &finding.reason } else { word };
                 // Writing to a text cannot fail.
                 let _ =

@@ -134,10 +134,8 @@ pub fn judge(schema: &Value, value: &Value, path: &str, faults: &mut Vec<Fault>)
                 fault(format!("should have at least {} items", schema["minItems"]), false);
             }
         }
-        Value::Object(fields) => {
-            if bound(schema, "maxProperties").is_some_and(|most| fields.len() > most) {
-                fault(format!("must have at most {} items", schema["maxProperties"]), true);
-            }
+        Value::Object(fields) if bound(schema, "maxProperties").is_some_and(|most| fields.len() > most) => {
+            fault(format!("must have at most {} items", schema["maxProperties"]), true);
         }
         _ => {}
     }

@@ -112,7 +112,9 @@ impl Sources {
         for (before, text) in documents(text) {
             match node::read(text) {
                 Ok((value, mut lines)) => {
-                    lines.values_mut().for_each(|line| *line += before);
+                    for line in lines.values_mut() {
+                        *line += before;
+                    }
                     self.take(file, value, &Rc::new(lines), String::new());
                 }
                 Err(error) => {

@@ -170,7 +170,7 @@ async fn an_object_that_stands_twice_is_told() {
 #[tokio::test]
 async fn plain_http_needs_the_flag_that_the_operator_needs() {
     let plain = TENANT.replace("production", "plain").replace("https://cognigy", "http://cognigy");
-    assert_only(&findings(&[plain.clone()], &[]).await, "InvalidSpec", "spec", "--allow-insecure-http");
+    assert_only(&findings(std::slice::from_ref(&plain), &[]).await, "InvalidSpec", "spec", "--allow-insecure-http");
     assert_eq!(findings(&[plain], &["--allow-insecure-http"]).await, []);
 }
 
