@@ -248,7 +248,6 @@ fn krew_is_told_the_checksum_of_every_archive_of_the_plugin() {
             named["uri"],
             format!("{repository}/releases/download/v1.2.3/kubectl-cognigy_{platform}.tar.gz").as_str()
         );
-        let sum: String = Sha256::digest(platform).iter().map(|byte| format!("{byte:02x}")).collect();
-        assert_eq!(named["sha256"], sum.as_str());
+        assert_eq!(named["sha256"], format!("{:x}", Sha256::digest(platform)).as_str());
     }
 }
