@@ -2,7 +2,9 @@
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::{actions, cluster, compare, complete::Shell, dead_letters, diff, import, output::Format, status, timeline};
+use crate::{
+    actions, check, cluster, compare, complete::Shell, dead_letters, diff, import, output::Format, status, timeline,
+};
 
 /// See, rehearse, import and repair the webhooks of Cognigy installations.
 ///
@@ -40,6 +42,8 @@ pub enum Command {
     Compare(compare::Args),
     /// Tell what the operator would do: manifests, or webhooks of the cluster, against what Cognigy holds now
     Diff(diff::Args),
+    /// Judge manifests without a cluster: schema, rules, references, policies, callbacks
+    Check(check::Args),
     /// Write webhooks and retry policies that Cognigy holds as manifests that change nothing when they are applied
     Import(Box<import::Args>),
     /// Ask the operator for a full pass now

@@ -8,12 +8,14 @@
 //!
 //! status/      tenants and webhooks as they are    timeline/  compare/   what retry policies do
 //! diff/        what the operator would do          import/       what Cognigy holds, as manifests
+//! check/       manifests, judged without a cluster
 //! actions/     what can be asked of the operator   dead_letters/ what waits for its sink
 //! ```
 //!
 //! Types, client and mathematics are the operator's own library: nothing here knows how Cognigy is spoken to or what a policy means.
 
 mod actions;
+mod check;
 mod cli;
 mod cluster;
 mod compare;
@@ -68,6 +70,7 @@ async fn run(cli: Cli) -> Result {
         Command::Timeline(args) => timeline::run(args, &cli.common).await,
         Command::Compare(args) => compare::run(args, &cli.common).await,
         Command::Diff(args) => diff::run(args, &cli.common).await,
+        Command::Check(args) => check::run(&args, &cli.common),
         Command::Import(args) => import::run(*args, &cli.common).await,
         Command::Reconcile(args) => actions::reconcile(args, &cli.common).await,
         Command::Suspend(args) => actions::run(Action::Suspend, args, &cli.common).await,

@@ -90,13 +90,16 @@ async fn values(tenant: &CognigyTenant, client: &Client) -> Result<Values, Failu
     Ok(Values { credentials, ca_bundle: ca_bundle(tenant, client).await? })
 }
 
-/// The URLs that credentials and messages are sent to; the first is the base URL.
-fn urls(tenant: &CognigyTenant, allow_http: bool) -> Result<Url, Failure> {
+/// Judges the URLs that credentials and messages are sent to, as far as that needs no name server; gives the base URL.
+pub fn urls(tenant: &CognigyTenant, allow_http: bool) -> Result<Url, Failure> {
     let base_url = url("spec.baseUrl", &tenant.spec.base_url, allow_http)?;
     for kind in SinkKind::ALL {
         if let Some(sink) = tenant.sink(kind) {
             url(&format!("spec.sinks.{kind}.url"), &sink.url, allow_http)?;
         }
+    }
+    if let AuthMethod::OAuth2(oauth2) = method(tenant)? {
+        token_url(&base_url, &oauth2.token_url, allow_http)?;
     }
     Ok(base_url)
 }

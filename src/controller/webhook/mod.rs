@@ -27,7 +27,7 @@ mod settle;
 mod status;
 pub mod world;
 
-pub use self::health::Course;
+pub use self::{health::Course, observe::guard_of};
 
 use std::{
     sync::Arc,

@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
+use ipnet::IpNet;
 use k8s_openapi::api::core::v1::Namespace;
 use kube::{
     Api, ResourceExt as _,
@@ -27,7 +28,7 @@ use crate::{
         sessions::{Connection, State},
         tenant::observe::source_versions,
     },
-    probe::{Guard, HostPattern},
+    probe::{Guard, HostPattern, Own},
     retry::{self, Intervals, Policy},
 };
 
@@ -234,18 +235,20 @@ fn conflict(webhook: &CognigyWebhook, tenant: &ObjectKey, context: &Context) -> 
 }
 
 fn guard(tenant: &CognigyTenant, context: &Context) -> Result<Guard, Failure> {
+    let settings = &context.settings;
+    guard_of(tenant, settings.private_callbacks.clone(), settings.never.clone())
+}
+
+/// Where a tenant's health checks may go, with the operator's own switches.
+pub fn guard_of(tenant: &CognigyTenant, private_ranges: Vec<IpNet>, never: Vec<Own>) -> Result<Guard, Failure> {
     let callbacks = &tenant.spec.callbacks;
     let allowed_hosts = callbacks.allowed_hosts.iter().map(|pattern| {
         pattern.parse::<HostPattern>().map_err(|error| {
             Failure::InvalidSpec(format!("the tenant's spec.callbacks.allowedHosts has {pattern:?}: {error}"))
         })
     });
-    Ok(Guard {
-        allowed_hosts: allowed_hosts.collect::<Result<_, _>>()?,
-        allow_private_networks: callbacks.allow_private_networks,
-        private_ranges: context.settings.private_callbacks.clone(),
-        never: context.settings.never.clone(),
-    })
+    let allowed_hosts = allowed_hosts.collect::<Result<_, _>>()?;
+    Ok(Guard { allowed_hosts, allow_private_networks: callbacks.allow_private_networks, private_ranges, never })
 }
 
 fn secret_versions(webhook: &CognigyWebhook, context: &Context) -> Result<BTreeMap<String, String>, Failure> {

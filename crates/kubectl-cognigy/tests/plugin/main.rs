@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod actions;
+mod check;
 mod completion;
 mod dead_letters;
 mod diff;
