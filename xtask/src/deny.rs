@@ -23,7 +23,8 @@ pub(crate) fn advisories() -> Result<()> {
 
 fn deny(checks: &[&str]) -> Result<()> {
     let mut deny = Command::new(installed()?);
-    deny.arg("check").args(checks).current_dir(root());
+    // Without it only the crates of the root package are looked at.
+    deny.args(["--workspace", "check"]).args(checks).current_dir(root());
     run(deny)
 }
 
