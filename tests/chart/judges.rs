@@ -25,8 +25,9 @@ async fn helm_lint_has_nothing_to_say() {
 /// The manifests of the repository that are not the chart's.
 fn manifests() -> Vec<std::path::PathBuf> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let files = ["deploy/crds", "examples"].into_iter().flat_map(|folder| fs::read_dir(root.join(folder)).unwrap());
-    let files = files.map(|file| file.unwrap().path()).chain([root.join("deploy/install.yaml")]);
+    let folders = ["deploy/argocd/example/cx", "deploy/crds", "examples"].into_iter();
+    let files = folders.flat_map(|folder| fs::read_dir(root.join(folder)).unwrap()).map(|file| file.unwrap().path());
+    let files = files.chain(["deploy/argocd/argocd-cm.yaml", "deploy/install.yaml"].map(|file| root.join(file)));
     files.filter(|file| file.extension().is_some_and(|extension| extension == "yaml")).collect()
 }
 

@@ -79,7 +79,8 @@ async fn twenty_leaders_follow_each_other_and_two_never_work_at_the_same_time() 
             };
             let last = of(&names[round - 1]).pop().unwrap().renew_time.unwrap().0;
             let taken = of(&names[round])[0].acquire_time.clone().unwrap().0;
-            assert!(taken >= last + DURATION, "taken {taken}, renewed {last}");
+            // Both times are of a clock that may be set a little meanwhile.
+            assert!(taken >= last + DURATION - Duration::from_secs(1), "taken {taken}, renewed {last}");
         }
         for (how, took) in [("SIGTERM", asked), ("SIGKILL", killed)] {
             let median = |times: &mut Vec<Duration>| {

@@ -1,10 +1,8 @@
 //! The command line.
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Parser, Subcommand};
 
-use crate::{
-    actions, check, cluster, compare, complete::Shell, dead_letters, diff, import, output::Format, status, timeline,
-};
+use crate::{actions, check, common::Common, compare, complete::Shell, dead_letters, diff, import, status, timeline};
 
 /// See, rehearse, import and repair the webhooks of Cognigy installations.
 ///
@@ -18,17 +16,6 @@ pub struct Cli {
     /// What to do.
     #[command(subcommand)]
     pub command: Command,
-}
-
-/// What holds for all commands.
-#[derive(Clone, Debug, Args)]
-pub struct Common {
-    /// Which cluster.
-    #[command(flatten)]
-    pub cluster: cluster::Flags,
-    /// How the result is written
-    #[arg(short, long, global = true, value_name = "FORMAT", default_value = "table")]
-    pub output: Format,
 }
 
 /// What the program can do.

@@ -5,11 +5,10 @@
 
 use std::ffi::OsString;
 
-use clap::{CommandFactory as _, ValueEnum};
+use clap::{Command, ValueEnum};
 use clap_complete::engine;
 
 use crate::{
-    cli::Cli,
     exit::{Ending, Error, Result},
     output,
 };
@@ -52,11 +51,11 @@ pub fn script(shell: Shell) -> Result {
     Ok(Ending::Good)
 }
 
-/// Answers kubectl: the candidates for the last of these words.
-pub fn answer(words: impl IntoIterator<Item = OsString>) -> Result {
+/// Answers kubectl: the candidates for the last of these words on this command line.
+pub fn answer(command: &mut Command, words: impl IntoIterator<Item = OsString>) -> Result {
     let words: Vec<OsString> = std::iter::once("kubectl-cognigy".into()).chain(words).collect();
     let last = words.len() - 1;
-    let candidates = engine::complete(&mut Cli::command(), words, last, None)
+    let candidates = engine::complete(command, words, last, None)
         .map_err(|error| Error::Told(format!("cannot complete: {error}")))?;
     let mut lines: Vec<String> = candidates
         .iter()

@@ -1,7 +1,7 @@
 //! `kubectl cognigy`: see, rehearse, import and repair what the operator takes care of.
 //!
 //! ```text
-//! cli.rs       the command line            cluster.rs     the cluster, as kubectl finds it
+//! cli.rs, common.rs   the command line     cluster.rs     the cluster, as kubectl finds it
 //! exit.rs      how it ends, and errors     output.rs, style.rs   tables, JSON, YAML, colours
 //! complete.rs  completion in shells        target.rs, when.rs    objects and times as people name them
 //! session.rs   connections to Cognigy, as the operator makes them
@@ -18,6 +18,7 @@ mod actions;
 mod check;
 mod cli;
 mod cluster;
+mod common;
 mod compare;
 mod complete;
 mod dead_letters;
@@ -46,7 +47,7 @@ use crate::{
 #[tokio::main]
 async fn main() -> ExitCode {
     let ending = if is_completer() {
-        complete::answer(env::args_os().skip(1))
+        complete::answer(&mut Cli::command(), env::args_os().skip(1))
     } else {
         CompleteEnv::with_factory(Cli::command).var(complete::VARIABLE).complete();
         run(Cli::parse()).await

@@ -30,8 +30,8 @@ use self::{
     select::Selection,
 };
 use crate::{
-    cli::Common,
     cluster::Cluster,
+    common::Common,
     exit::{Ending, Result, Trying as _},
     output,
     target::Kind,

@@ -32,7 +32,7 @@ use self::{
     source::Document,
 };
 use crate::{
-    cli::Common,
+    common::Common,
     exit::{Ending, Result},
     output,
 };

@@ -7,7 +7,7 @@ use cognigy_operator::retry::FailureRate;
 use serde::Serialize;
 
 use crate::{
-    cli::Common,
+    common::Common,
     exit::{Ending, Error, Result},
     output,
     timeline::{self, Figures, Found, How, Timeline},

@@ -8,8 +8,8 @@ use jiff::Timestamp;
 
 use self::model::Letter;
 use crate::{
-    cli::Common,
     cluster::Cluster,
+    common::Common,
     exit::{Ending, Error, Result},
     output::{self, Format},
     style::{GOOD, WAITING, styled},

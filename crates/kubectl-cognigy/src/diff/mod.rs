@@ -24,8 +24,8 @@ use ipnet::IpNet;
 
 use self::{manifests::Manifests, report::Report};
 use crate::{
-    cli::Common,
     cluster::Cluster,
+    common::Common,
     exit::{Error, Result},
     output, session,
 };

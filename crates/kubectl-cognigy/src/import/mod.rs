@@ -27,8 +27,8 @@ use regex::Regex;
 
 use self::model::Place;
 use crate::{
-    cli::Common,
     cluster::Cluster,
+    common::Common,
     exit::{Ending, Error, Result},
     output::{self, Format},
     session::{self, Connector},

@@ -17,8 +17,8 @@ use jiff::Timestamp;
 
 use self::{gather::Objects, model::Tree, tree::View};
 use crate::{
-    cli::Common,
     cluster::Cluster,
+    common::Common,
     exit::{Ending, Result},
     output::{self, Format},
     target::Target,

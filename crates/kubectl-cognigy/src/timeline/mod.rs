@@ -24,7 +24,7 @@ use clap::{Args as ClapArgs, ValueHint};
 use cognigy_operator::retry::FailureRate;
 
 use crate::{
-    cli::Common,
+    common::Common,
     exit::{Ending, Error, Result},
     output::{self, Format},
 };
