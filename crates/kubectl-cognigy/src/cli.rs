@@ -2,7 +2,9 @@
 
 use clap::{Parser, Subcommand};
 
-use crate::{actions, check, common::Common, compare, complete::Shell, dead_letters, diff, import, status, timeline};
+use crate::{
+    actions, check, common::Common, compare, complete::Shell, dead_letters, diff, doctor, import, status, timeline,
+};
 
 /// See, rehearse, import and repair the webhooks of Cognigy installations.
 ///
@@ -31,6 +33,8 @@ pub enum Command {
     Diff(diff::Args),
     /// Judge manifests without a cluster: schema, rules, references, policies, callbacks
     Check(check::Args),
+    /// Tell whether the installation is sound, and what to do where it is not
+    Doctor(doctor::Args),
     /// Write webhooks and retry policies that Cognigy holds as manifests that change nothing when they are applied
     Import(Box<import::Args>),
     /// Ask the operator for a full pass now

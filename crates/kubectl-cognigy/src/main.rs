@@ -8,7 +8,7 @@
 //!
 //! status/      tenants and webhooks as they are    timeline/  compare/   what retry policies do
 //! diff/        what the operator would do          import/       what Cognigy holds, as manifests
-//! check/       manifests, judged without a cluster
+//! check/       manifests, judged without a cluster     doctor/       whether the installation is sound
 //! actions/     what can be asked of the operator   dead_letters/ what waits for its sink
 //! ```
 //!
@@ -23,6 +23,7 @@ mod compare;
 mod complete;
 mod dead_letters;
 mod diff;
+mod doctor;
 mod exit;
 mod import;
 mod output;
@@ -72,6 +73,7 @@ async fn run(cli: Cli) -> Result {
         Command::Compare(args) => compare::run(args, &cli.common).await,
         Command::Diff(args) => diff::run(args, &cli.common).await,
         Command::Check(args) => check::run(&args, &cli.common),
+        Command::Doctor(args) => doctor::run(args, &cli.common).await,
         Command::Import(args) => import::run(*args, &cli.common).await,
         Command::Reconcile(args) => actions::reconcile(args, &cli.common).await,
         Command::Suspend(args) => actions::run(Action::Suspend, args, &cli.common).await,

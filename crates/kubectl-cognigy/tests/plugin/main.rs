@@ -8,6 +8,7 @@ mod check;
 mod completion;
 mod dead_letters;
 mod diff;
+mod doctor;
 mod documents;
 #[path = "../../../../tests/operator/harness/mod.rs"]
 #[allow(dead_code, unused_imports, reason = "shared with the tests of the operator, which use more of it")]
