@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)] // tests may panic
 
 mod kubectl;
+mod lay_over;
 mod retry_policy;
 mod server;
 mod status;

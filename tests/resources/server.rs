@@ -13,6 +13,8 @@ use kube::{
 use serde_json::{Value, json};
 use tokio::sync::OnceCell;
 
+use crate::lay_over::lay_over;
+
 pub const NAMESPACE: &str = "default";
 const PATIENCE: Duration = Duration::from_mins(1);
 
@@ -71,21 +73,6 @@ pub fn object<K: Resource<DynamicType = ()>>(name: &str, base: &str, spec: &str)
 
 fn yaml(text: &str) -> Value {
     serde_saphyr::from_str(text).unwrap_or_else(|error| panic!("{text}: {error}"))
-}
-
-fn lay_over(below: &mut Value, above: Value) {
-    match (below, above) {
-        (Value::Object(below), Value::Object(above)) => {
-            for (key, value) in above {
-                if value.is_null() {
-                    below.remove(&key);
-                } else {
-                    lay_over(below.entry(key).or_insert(Value::Null), value);
-                }
-            }
-        }
-        (below, above) => *below = above,
-    }
 }
 
 /// One object that the API server must refuse.

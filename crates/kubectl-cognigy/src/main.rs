@@ -4,7 +4,7 @@
 //! cli.rs, common.rs   the command line     cluster.rs     the cluster, as kubectl finds it
 //! exit.rs      how it ends, and errors     output.rs, style.rs   tables, JSON, YAML, colours
 //! complete.rs  completion in shells        target.rs, when.rs    objects and times as people name them
-//! session.rs   connections to Cognigy, as the operator makes them
+//! session.rs   connections to Cognigy, as the operator makes them    files.rs   files as they are named
 //!
 //! status/      tenants and webhooks as they are    timeline/  compare/   what retry policies do
 //! diff/        what the operator would do          import/       what Cognigy holds, as manifests
@@ -25,6 +25,7 @@ mod dead_letters;
 mod diff;
 mod doctor;
 mod exit;
+mod files;
 mod import;
 mod output;
 mod session;

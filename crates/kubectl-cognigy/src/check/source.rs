@@ -2,8 +2,7 @@
 
 use std::{
     collections::BTreeMap,
-    fs, io,
-    io::Read as _,
+    fs,
     path::{Path, PathBuf},
     rc::Rc,
 };
@@ -11,7 +10,10 @@ use std::{
 use serde_json::Value;
 
 use super::{finding::Finding, node};
-use crate::exit::{Error, Result};
+use crate::{
+    exit::{Error, Result},
+    files,
+};
 
 /// One object, and where it stands.
 #[derive(Debug)]
@@ -62,16 +64,8 @@ pub struct Sources {
 pub fn read(paths: &[PathBuf]) -> Result<Sources> {
     let mut sources = Sources::default();
     for path in paths {
-        if path.as_os_str() == "-" {
-            let mut text = String::new();
-            let read = io::stdin().read_to_string(&mut text);
-            read.map_err(|error| Error::File { path: "-".into(), error })?;
-            sources.add("-", &text);
-            continue;
-        }
         for file in files(path)? {
-            let text = fs::read_to_string(&file).map_err(|error| at(&file, error))?;
-            sources.add(&file.display().to_string(), &text);
+            sources.add(&file.display().to_string(), &files::text(&file)?);
         }
     }
     if sources.files == 0 {
@@ -81,25 +75,17 @@ pub fn read(paths: &[PathBuf]) -> Result<Sources> {
     Ok(sources)
 }
 
-fn at(path: &Path, error: io::Error) -> Error {
-    Error::File { path: path.display().to_string(), error }
-}
-
 /// The file itself, or the manifests of a folder by their names. Links to folders are not followed: they may lead in a circle.
 fn files(path: &Path) -> Result<Vec<PathBuf>> {
-    if !fs::metadata(path).map_err(|error| at(path, error))?.is_dir() {
+    let kind = |path: &Path| fs::symlink_metadata(path).map_err(|error| files::at(path, error));
+    if path == Path::new("-") || !path.is_dir() {
         return Ok(vec![path.to_owned()]);
     }
-    let mut entries: Vec<_> = fs::read_dir(path).and_then(Iterator::collect).map_err(|error| at(path, error))?;
-    entries.sort_by_key(fs::DirEntry::file_name);
     let mut found = Vec::new();
-    for entry in entries {
-        let path = entry.path();
-        let manifest =
-            path.extension().is_some_and(|ending| ["yaml", "yml", "json"].iter().any(|known| ending == *known));
-        if entry.file_type().map_err(|error| at(&path, error))?.is_dir() {
+    for path in files::in_folder(path)? {
+        if kind(&path)?.is_dir() {
             found.extend(files(&path)?);
-        } else if manifest && path.is_file() {
+        } else if files::is_manifest(&path) && path.is_file() {
             found.push(path);
         }
     }

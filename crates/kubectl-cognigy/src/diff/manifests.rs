@@ -1,10 +1,6 @@
 //! Reads manifests: the kinds that matter here, whatever else lies beside them.
 
-use std::{
-    fs,
-    io::Read as _,
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
 use cognigy_operator::api::{CognigyTenant, CognigyWebhook, GROUP, RetryPolicy, VERSION};
 use k8s_openapi::{
@@ -15,10 +11,10 @@ use kube::Resource;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use crate::exit::{Error, Result};
-
-/// Which files of a directory are manifests, as kubectl has it.
-const EXTENSIONS: [&str; 3] = ["yaml", "yml", "json"];
+use crate::{
+    exit::{Error, Result},
+    files,
+};
 
 /// What the files hold.
 #[derive(Default)]
@@ -36,7 +32,7 @@ impl Manifests {
         let mut manifests = Self::default();
         for path in paths {
             for file in files(path)? {
-                manifests.take(&text(&file)?, &file.display().to_string())?;
+                manifests.take(&files::text(&file)?, &file.display().to_string())?;
             }
         }
         Ok(manifests)
@@ -110,22 +106,7 @@ fn files(path: &Path) -> Result<Vec<PathBuf>> {
     if !path.is_dir() {
         return Ok(vec![path.to_owned()]);
     }
-    let unreadable = |error| Error::File { path: path.display().to_string(), error };
-    let entries = fs::read_dir(path).map_err(unreadable)?.collect::<std::io::Result<Vec<_>>>().map_err(unreadable)?;
-    let is_manifest = |file: &PathBuf| {
-        file.is_file() && file.extension().is_some_and(|extension| EXTENSIONS.iter().any(|known| extension == *known))
-    };
-    let mut files: Vec<_> = entries.into_iter().map(|entry| entry.path()).filter(is_manifest).collect();
-    files.sort();
+    let mut files = files::in_folder(path)?;
+    files.retain(|file| file.is_file() && files::is_manifest(file));
     Ok(files)
-}
-
-fn text(file: &Path) -> Result<String> {
-    let unreadable = |error| Error::File { path: file.display().to_string(), error };
-    if file == Path::new("-") {
-        let mut text = String::new();
-        std::io::stdin().read_to_string(&mut text).map_err(unreadable)?;
-        return Ok(text);
-    }
-    fs::read_to_string(file).map_err(unreadable)
 }

@@ -1,10 +1,6 @@
 //! Where policies come from: the cluster, by name, or files.
 
-use std::{
-    fs,
-    io::{self, Read as _},
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
 use cognigy_operator::{
     api::{
@@ -20,6 +16,7 @@ use serde_json::Value;
 use crate::{
     cluster::{self, Cluster},
     exit::{Error, Result},
+    files,
 };
 
 /// A policy, and where it was found.
@@ -51,17 +48,7 @@ pub async fn in_cluster(names: &[String], flags: &cluster::Flags) -> Result<Vec<
 /// The policies of a file, `-` being standard input; what is no `RetryPolicy` is passed over.
 pub fn in_file(path: &Path) -> Result<Vec<Found>> {
     let source = if path == Path::new("-") { "standard input".to_owned() } else { path.display().to_string() };
-    let text = read(path).map_err(|error| Error::File { path: source.clone(), error })?;
-    in_text(&text, &source)
-}
-
-fn read(path: &Path) -> io::Result<String> {
-    if path != Path::new("-") {
-        return fs::read_to_string(path);
-    }
-    let mut text = String::new();
-    io::stdin().read_to_string(&mut text)?;
-    Ok(text)
+    in_text(&files::text(path)?, &source)
 }
 
 /// What is read of a manifest.

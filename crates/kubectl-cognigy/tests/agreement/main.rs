@@ -5,6 +5,8 @@
 mod every_field;
 mod server;
 
+#[path = "../../../../tests/resources/lay_over.rs"]
+mod lay_over;
 #[path = "../../../../tests/resources/retry_policy.rs"]
 mod retry_policy;
 #[path = "../../../../tests/resources/tenant.rs"]

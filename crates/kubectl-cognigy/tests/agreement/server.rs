@@ -14,6 +14,8 @@ use kube::{
 use serde_json::{Value, json};
 use tokio::{io::AsyncWriteExt as _, process::Command, sync::OnceCell};
 
+use crate::lay_over::lay_over;
+
 /// One object that both must refuse.
 pub struct Refused {
     spec: &'static str,
@@ -54,21 +56,6 @@ fn object<K: Resource<DynamicType = ()>>(base: &str, spec: &str) -> Value {
     let mut whole: Value = serde_saphyr::from_str(base).unwrap();
     lay_over(&mut whole, serde_saphyr::from_str(spec).unwrap());
     json!({"apiVersion": K::api_version(&()), "kind": K::kind(&()), "metadata": {"name": "tried"}, "spec": whole})
-}
-
-fn lay_over(below: &mut Value, above: Value) {
-    match (below, above) {
-        (Value::Object(below), Value::Object(above)) => {
-            for (key, value) in above {
-                if value.is_null() {
-                    below.remove(&key);
-                } else {
-                    lay_over(below.entry(key).or_insert(Value::Null), value);
-                }
-            }
-        }
-        (below, above) => *below = above,
-    }
 }
 
 /// What check says about a field.

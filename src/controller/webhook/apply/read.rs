@@ -79,20 +79,13 @@ impl Pass<'_> {
             self.forget(version);
             return Ok(());
         };
-        match self.session.get_webhook(&id, None).await {
-            Ok(answer) => {
-                // What does not say that it is inactive may serve.
-                let inactive = matches!(&answer.value, Read::Found(webhook) if webhook.enabled() == Some(false));
-                self.book.set_active(version, !inactive);
-                self.world.set_older(version, !inactive);
-                Ok(())
-            }
-            Err(error) if error.kind == ErrorKind::NotFound => {
-                self.forget(version);
-                Ok(())
-            }
-            Err(error) => Err(error.into()),
-        }
+        let answer = self.session.get_webhook(&id, None).await;
+        let Some(answer) = self.unless_gone(version, answer)? else { return Ok(()) };
+        // What does not say that it is inactive may serve.
+        let inactive = matches!(&answer.value, Read::Found(webhook) if webhook.enabled() == Some(false));
+        self.book.set_active(version, !inactive);
+        self.world.set_older(version, !inactive);
+        Ok(())
     }
 
     /// The object was deleted behind our back.

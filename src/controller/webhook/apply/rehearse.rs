@@ -150,20 +150,12 @@ impl Pass<'_> {
 
     async fn rehearse_deactivate(&mut self, version: i64) -> Result<(), Failure> {
         let Some(id) = self.book.id_of(version) else { return Ok(()) };
-        match registration::deactivation(&self.session, &id).await {
-            Ok(Some(_)) => self.note(Action::Deactivate, version, vec![state(true, false)]),
-            Ok(None) => {}
-            Err(error) if error.kind == ErrorKind::NotFound => {
-                self.forget(version);
-                return Ok(());
-            }
-            Err(error) => return Err(error.into()),
+        let answer = registration::deactivation(&self.session, &id).await;
+        let Some(needed) = self.unless_gone(version, answer)? else { return Ok(()) };
+        if needed.is_some() {
+            self.note(Action::Deactivate, version, vec![state(true, false)]);
         }
-        self.book.set_active(version, false);
-        if let Some(known) = self.world.known_mut().filter(|_| version == i64::from(self.version)) {
-            known.active = false;
-        }
-        self.world.set_older(version, false);
+        self.is_off(version);
         Ok(())
     }
 }

@@ -4,26 +4,16 @@ use super::{super::registration, Pass};
 use crate::{
     api::{EventReason, webhook::State},
     cluster::audit::Fact,
-    cognigy::{Deletion, ErrorKind, WebhookId},
+    cognigy::{Deletion, Error, ErrorKind, WebhookId},
     controller::{error::Failure, webhook::world::Target},
 };
 
 impl Pass<'_> {
     pub(super) async fn deactivate(&mut self, version: i64) -> Result<(), Failure> {
         let Some(id) = self.book.id_of(version) else { return Ok(()) };
-        let written = match registration::deactivate(&self.session, &id).await {
-            Ok(written) => written,
-            Err(error) if error.kind == ErrorKind::NotFound => {
-                self.forget(version);
-                return Ok(());
-            }
-            Err(error) => return Err(error.into()),
-        };
-        self.book.set_active(version, false);
-        if let Some(known) = self.world.known_mut().filter(|_| version == i64::from(self.version)) {
-            known.active = false;
-        }
-        self.world.set_older(version, false);
+        let answer = registration::deactivate(&self.session, &id).await;
+        let Some(written) = self.unless_gone(version, answer)? else { return Ok(()) };
+        self.is_off(version);
         // What was inactive already is no news.
         let Some(latency) = written else { return Ok(()) };
         let name = self.object.registered_name();
@@ -56,6 +46,27 @@ impl Pass<'_> {
         let fact = self.fact_of(&id, version, EventReason::Deleted, note);
         self.record(Fact { status: None, ..fact }, Some(answer.latency));
         Ok(())
+    }
+
+    /// What Cognigy answered about a version; one that is not there any more is forgotten.
+    pub(super) fn unless_gone<T>(&mut self, version: i64, answer: Result<T, Error>) -> Result<Option<T>, Failure> {
+        match answer {
+            Ok(answer) => Ok(Some(answer)),
+            Err(error) if error.kind == ErrorKind::NotFound => {
+                self.forget(version);
+                Ok(None)
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// A version serves no traffic any more.
+    pub(super) fn is_off(&mut self, version: i64) {
+        self.book.set_active(version, false);
+        if let Some(known) = self.world.known_mut().filter(|_| version == i64::from(self.version)) {
+            known.active = false;
+        }
+        self.world.set_older(version, false);
     }
 
     /// A fact about one version, which need not be the present one and may be gone.

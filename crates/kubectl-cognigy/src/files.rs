@@ -1,0 +1,41 @@
+//! Files as the command line names them.
+
+use std::{
+    fs, io,
+    io::Read as _,
+    path::{Path, PathBuf},
+};
+
+use crate::exit::{Error, Result};
+
+/// Which files of a folder are manifests, as kubectl has it.
+const ENDINGS: [&str; 3] = ["yaml", "yml", "json"];
+
+/// Whether a file of a folder is a manifest by its name.
+pub fn is_manifest(path: &Path) -> bool {
+    path.extension().is_some_and(|ending| ENDINGS.iter().any(|known| ending == *known))
+}
+
+/// What a folder holds, by name.
+pub fn in_folder(path: &Path) -> Result<Vec<PathBuf>> {
+    let entries: Vec<_> = fs::read_dir(path).and_then(Iterator::collect).map_err(|error| at(path, error))?;
+    let mut paths: Vec<_> = entries.iter().map(fs::DirEntry::path).collect();
+    paths.sort();
+    Ok(paths)
+}
+
+/// The text of a file; `-` is standard input.
+pub fn text(path: &Path) -> Result<String> {
+    let read = if path == Path::new("-") {
+        let mut text = String::new();
+        io::stdin().read_to_string(&mut text).map(|_| text)
+    } else {
+        fs::read_to_string(path)
+    };
+    read.map_err(|error| at(path, error))
+}
+
+/// The error with the file's name.
+pub fn at(path: &Path, error: io::Error) -> Error {
+    Error::File { path: path.display().to_string(), error }
+}
