@@ -39,3 +39,25 @@ pub fn text(path: &Path) -> Result<String> {
 pub fn at(path: &Path, error: io::Error) -> Error {
     Error::File { path: path.display().to_string(), error }
 }
+
+/// What the parser says, without the picture that it draws: that quotes the file, which may hold a Secret.
+pub fn words(error: &serde_saphyr::Error) -> String {
+    let told = error.without_snippet().to_string();
+    told.lines().next().unwrap_or_default().to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::Value;
+
+    use super::*;
+
+    #[test]
+    fn what_the_parser_says_quotes_nothing_of_the_file() {
+        let text = "kind: Secret\nstringData:\n  one: s3cr3t\n  key: \"s3cr3t\n  other: [s3cr3t\n";
+        let error = serde_saphyr::from_multiple::<Value>(text).unwrap_err();
+        assert!(error.to_string().contains("s3cr3t"), "the parser draws no picture any more");
+        let told = words(&error);
+        assert!(told.contains("line 4") && !told.contains("s3cr3t"), "{told}");
+    }
+}

@@ -15,7 +15,10 @@ use cognigy_operator::{
 use kube::{Api, Client};
 use secrecy::SecretString;
 
-use crate::exit::{Error, Result, Trying as _};
+use crate::{
+    exit::{Error, Result, Trying as _},
+    files,
+};
 
 /// The OAuth2 client's id, for a tenant of a file.
 const CLIENT_ID: &str = "COGNIGY_CLIENT_ID";
@@ -58,8 +61,9 @@ impl Connector {
     /// The tenant of `--tenant-file`; `None` where the cluster's tenants are meant.
     pub fn tenant_of_file(&self) -> Result<Option<CognigyTenant>> {
         let Some(path) = &self.flags.tenant_file else { return Ok(None) };
-        let tenant = serde_saphyr::from_str(&read(path)?)
-            .map_err(|error| Error::Told(format!("{} is not a CognigyTenant: {error}", path.display())))?;
+        let tenant = serde_saphyr::from_str(&read(path)?).map_err(|error| {
+            Error::Told(format!("{} is not a CognigyTenant: {}", path.display(), files::words(&error)))
+        })?;
         Ok(Some(tenant))
     }
 

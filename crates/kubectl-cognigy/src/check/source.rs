@@ -105,9 +105,7 @@ impl Sources {
                 }
                 Err(error) => {
                     let line = error.location().map_or(1, |location| location.line()) + before;
-                    // Only the first line of the parser's picture: it quotes the file, which may hold a Secret.
-                    let told = error.without_snippet().to_string();
-                    let message = told.lines().next().unwrap_or_default().to_owned();
+                    let message = files::words(&error);
                     let (file, reason) = (file.to_owned(), "Unreadable".to_owned());
                     let (object, field) = (String::new(), String::new());
                     self.unreadable.push(Finding { file, line, object, field, reason, message });

@@ -41,7 +41,7 @@ impl Manifests {
     /// Takes in the documents of a file.
     fn take(&mut self, text: &str, file: &str) -> Result<()> {
         let documents: Vec<Value> = serde_saphyr::from_multiple(text)
-            .map_err(|error| Error::Told(format!("{file} is neither YAML nor JSON: {error}")))?;
+            .map_err(|error| Error::Told(format!("{file} is neither YAML nor JSON: {}", files::words(&error))))?;
         documents.into_iter().try_for_each(|document| self.take_object(document, file))
     }
 

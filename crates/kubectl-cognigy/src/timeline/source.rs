@@ -65,7 +65,7 @@ struct Metadata {
 
 fn in_text(text: &str, source: &str) -> Result<Vec<Found>> {
     let documents: Vec<Value> = serde_saphyr::from_multiple(text)
-        .map_err(|error| Error::Told(format!("{source} cannot be read as YAML: {error}")))?;
+        .map_err(|error| Error::Told(format!("{source} cannot be read as YAML: {}", files::words(&error))))?;
     let mut found = Vec::new();
     for object in documents.into_iter().flat_map(objects).filter(|object| object["kind"] == "RetryPolicy") {
         let Manifest { metadata: Metadata { name }, spec } = serde_json::from_value(object)
