@@ -33,6 +33,12 @@ reasons! {
         Recovered,
         /// A requested pass is done.
         ReconcileRequestHandled,
+        /// A person had a dead letter sent again.
+        DeadLetterReplayed,
+        /// A person had a dead letter thrown away.
+        DeadLetterDiscarded,
+        /// A person had an alert thrown away that its sink did not accept.
+        AlertDiscarded,
         /// The callback does not pass its health check.
         HealthCheckFailed,
         /// Cognigy differs from the spec.
@@ -51,6 +57,8 @@ reasons! {
         DeadLetterDelivered,
         /// A dead letter was not accepted by its sink.
         DeadLetterFailed,
+        /// What was asked about a message could not be done.
+        DeadLetterRequestRefused,
         /// The callback's certificate expires soon.
         CertificateExpiring,
         /// An older object has the same tenant and name.
@@ -112,7 +120,10 @@ impl EventReason {
             | Self::Deleted
             | Self::Orphaned
             | Self::Recovered
-            | Self::ReconcileRequestHandled => EventKind::Normal,
+            | Self::ReconcileRequestHandled
+            | Self::DeadLetterReplayed
+            | Self::DeadLetterDiscarded
+            | Self::AlertDiscarded => EventKind::Normal,
             _ => EventKind::Warning,
         }
     }

@@ -12,6 +12,7 @@ pub mod condition;
 mod crd;
 pub mod event;
 mod kstatus;
+mod letter_request;
 pub mod message;
 mod reason;
 mod reference;
@@ -24,6 +25,7 @@ pub use condition::{ConditionType, Conditions, Status};
 pub use crd::{crd_yaml, crds, crds_yaml};
 pub use event::{EventKind, EventReason};
 pub use kstatus::kstatus_violations;
+pub use letter_request::{LetterRequest, LetterVerb, NoRequest};
 pub use message::{AlertState, FiringAlert, MAX_UNDELIVERED, SinkKind, Undelivered};
 pub use reason::{FactReason, Reason, Verdict, With};
 pub use reference::{HeaderFrom, LocalRef, ObjectKey, SecretKeyRef};
@@ -44,5 +46,8 @@ pub const FIELD_MANAGER: &str = "cognigy-operator";
 pub const REGISTRATION_ANNOTATION: &str = "cognigy.io/registration";
 /// Any new value asks for a full pass now; echoed in `status.lastHandledReconcileAt`.
 pub const RECONCILE_REQUESTED_ANNOTATION: &str = "cognigy.io/reconcile-requested-at";
+/// Asks for something to be done about single messages; a [`LetterRequest`]. Any new value is a request, honoured once and echoed in
+/// `status.lastHandledDeadLetterRequest`.
+pub const DEAD_LETTER_REQUEST_ANNOTATION: &str = "cognigy.io/dead-letter-request";
 /// `"true"` lets a deleted object go without touching Cognigy.
 pub const FORCE_ORPHAN_ANNOTATION: &str = "cognigy.io/force-orphan";

@@ -15,8 +15,8 @@ use serde::{Deserialize, Serialize};
 pub use self::{
     health_check::{HealthCheck, HealthCheckSpec, OnFailure},
     status::{
-        AppliedPolicy, CertificateWarning, CognigyWebhookStatus, DeadLetter, Drift, Failure, Health, HealthResult,
-        KeptVersion, State,
+        AppliedPolicy, CertificateWarning, CognigyWebhookStatus, DeadLetter, Drift, Failure, HandledLetterRequest,
+        Health, HealthResult, KeptVersion, State,
     },
 };
 use super::{HeaderFrom, LocalRef, ObjectKey, schema};

@@ -43,6 +43,14 @@ pub struct Memo {
     pub in_doubt: bool,
 }
 
+impl Memo {
+    /// Whether we wrote the object after it was as of this resourceVersion, for certain.
+    pub fn wrote_after(&self, seen: Option<&str>) -> bool {
+        let number = |version: Option<&str>| version.and_then(|version| version.parse::<u64>().ok());
+        number(self.written.as_deref()).zip(number(seen)).is_some_and(|(written, seen)| seen < written)
+    }
+}
+
 /// When a change that failed is to be tried again: as its status tells it, and by a clock that is never set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NextTry {
@@ -169,5 +177,11 @@ mod tests {
         assert!(!is_older(Some("11"), "10"));
         assert!(is_older(None, "10"));
         assert!(is_older(Some("a"), "b"));
+        let memo = Memo { written: Some("10".into()), ..Memo::default() };
+        assert!(memo.wrote_after(Some("9")) && !memo.wrote_after(Some("10")) && !memo.wrote_after(Some("11")));
+        assert!(
+            !memo.wrote_after(Some("a")) && !Memo::default().wrote_after(Some("9")),
+            "what is not certain is looked at"
+        );
     }
 }

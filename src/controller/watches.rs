@@ -22,8 +22,8 @@ use super::{
 };
 use crate::{
     api::{
-        CognigyTenant, CognigyWebhook, FORCE_ORPHAN_ANNOTATION, ObjectKey, RECONCILE_REQUESTED_ANNOTATION, RetryPolicy,
-        webhook::HealthResult,
+        CognigyTenant, CognigyWebhook, DEAD_LETTER_REQUEST_ANNOTATION, FORCE_ORPHAN_ANNOTATION, ObjectKey,
+        RECONCILE_REQUESTED_ANNOTATION, RetryPolicy, webhook::HealthResult,
     },
     controller::{context::Context, office, status::is_ready},
     metrics::Metrics,
@@ -111,12 +111,13 @@ fn needs_list(error: &watcher::Error) -> bool {
 pub(super) fn wish<K: Resource>(object: &K) -> String {
     let annotation = |name| object.annotations().get(name).map_or("", String::as_str);
     format!(
-        "{}/{}/{}/{}/{}",
+        "{}/{}/{}/{}/{}/{}",
         object.uid().unwrap_or_default(),
         object.meta().generation.unwrap_or_default(),
         object.meta().deletion_timestamp.is_some(),
         annotation(RECONCILE_REQUESTED_ANNOTATION),
         annotation(FORCE_ORPHAN_ANNOTATION),
+        annotation(DEAD_LETTER_REQUEST_ANNOTATION),
     )
 }
 
@@ -137,7 +138,10 @@ pub async fn webhooks(
                 let affected = context.index.record_webhook(webhook);
                 let failure = webhook.status.as_ref().and_then(|status| status.failure.as_ref());
                 let undelivered = failure.map(|failure| failure.undelivered.as_slice()).unwrap_or_default();
-                context.outbox.courier.sync(office::owner_of_webhook(webhook), webhook.tenant_key(), undelivered);
+                let owner = office::owner_of_webhook(webhook);
+                // What a status said before our own last write may have been delivered, or discarded, since.
+                let news = || !context.memos.get(&owner.uid).wrote_after(webhook.resource_version().as_deref());
+                context.outbox.courier.sync_if(news, owner.clone(), webhook.tenant_key(), undelivered);
                 show_webhook(&context.metrics, &key, webhook);
                 let ready = webhook.status.as_ref().is_some_and(|status| is_ready(&status.conditions));
                 if states.changed(&key, &format!("{}/{ready}", webhook.uid().unwrap_or_default())) {

@@ -153,7 +153,21 @@ impl Courier {
 
     /// An object's status, as watched, keeps these messages for sinks of this tenant.
     pub fn sync(&self, owner: Owner, tenant: ObjectKey, undelivered: &[Undelivered]) {
+        self.sync_if(|| true, owner, tenant, undelivered);
+    }
+
+    /// The same where it is news: a watch may lag behind [`Courier::rewrote`].
+    pub fn sync_if(
+        &self,
+        is_news: impl FnOnce() -> bool,
+        owner: Owner,
+        tenant: ObjectKey,
+        undelivered: &[Undelivered],
+    ) {
         let mut state = self.lock();
+        if !is_news() {
+            return;
+        }
         if undelivered.is_empty() {
             if state.letters.remove(&owner.uid).is_some() {
                 self.count(&state);
@@ -165,6 +179,25 @@ impl Courier {
         let progress = before.into_iter().filter(|(id, _)| ids.contains(id.as_str())).collect();
         let letters = Letters { tenant, undelivered: undelivered.to_vec(), progress, owner };
         state.letters.insert(letters.owner.uid.clone(), letters);
+        self.count(&state);
+        drop(state);
+        self.more.notify_one();
+    }
+
+    /// An object's status was rewritten at a person's word, and keeps these messages now: what is no longer among them is not sent
+    /// any more, and those with the ids `anew` are sent whatever became of them before. An object of which nothing is known is
+    /// left to the watch.
+    pub fn rewrote(&self, uid: &str, undelivered: &[Undelivered], anew: &[String]) {
+        let mut state = self.lock();
+        let Some(letters) = state.letters.get_mut(uid) else { return };
+        letters.undelivered = undelivered.to_vec();
+        letters.progress.retain(|id, _| undelivered.iter().any(|one| one.id == *id) && !anew.contains(id));
+        let sinks: HashSet<SinkKind> =
+            undelivered.iter().filter(|one| anew.contains(&one.id)).map(|one| one.sink).collect();
+        let tenant = letters.tenant.clone();
+        for (_, nudge) in state.nudges.iter().filter(|(lane, _)| lane.tenant == tenant && sinks.contains(&lane.sink)) {
+            nudge.notify_one();
+        }
         self.count(&state);
         drop(state);
         self.more.notify_one();
@@ -282,6 +315,10 @@ impl Courier {
         };
         let mut state = self.lock();
         let Some(letters) = state.letters.get_mut(&owner.uid) else { return };
+        // One that was discarded while it was under way is nobody's any more.
+        if letters.undelivered.iter().all(|message| message.id != id) {
+            return;
+        }
         let news = letters.progress.insert(id.to_owned(), progress.clone()).as_ref() != Some(&progress);
         self.count(&state);
         drop(state);

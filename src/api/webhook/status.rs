@@ -66,6 +66,9 @@ pub struct CognigyWebhookStatus {
     /// The value of the annotation cognigy.io/reconcile-requested-at that was last acted upon.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_handled_reconcile_at: Option<String>,
+    /// The annotation cognigy.io/dead-letter-request that was last acted upon, and what came of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_handled_dead_letter_request: Option<HandledLetterRequest>,
 }
 
 /// Whether Cognigy delivers to a webhook.
@@ -224,6 +227,9 @@ pub struct DeadLetter {
     /// Whether the sink has accepted it.
     #[serde(default)]
     pub delivered: bool,
+    /// Whether a person discarded it: it is not sent, unless it is replayed.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub discarded: bool,
     /// When it was made.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub time: Option<Time>,
@@ -236,4 +242,17 @@ pub struct DeadLetter {
     /// The final error that it names.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
+}
+
+/// A request about single messages that was acted upon.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct HandledLetterRequest {
+    /// The value of the annotation.
+    #[schemars(length(max = 1024))]
+    pub request: String,
+    /// What of it was not done, and why; absent where all of it was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 1024))]
+    pub refused: Option<String>,
 }

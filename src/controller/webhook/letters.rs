@@ -78,6 +78,7 @@ impl<'a> Letters<'a> {
             failure.dead_letter = Some(DeadLetter {
                 id: letter.id.clone(),
                 delivered: false,
+                discarded: false,
                 time: Some(letter.time.clone()),
                 webhook_id: Some(named),
                 attempts: Some(what.attempts),

@@ -23,6 +23,7 @@ mod policy;
 mod registration;
 pub mod rehearsal;
 mod report;
+mod request;
 mod settle;
 mod status;
 pub mod world;

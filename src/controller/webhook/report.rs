@@ -285,7 +285,7 @@ impl<'a> Report<'a> {
         let written = self.latest.status.as_ref().filter(|_| !self.measured);
         if let Some(status) = status::worth_writing(status, written, synced, now)
             && let Some(written) =
-                cluster::status::write(self.api, &*self.held(&status).await?, &status, None).await?.applied()
+                cluster::status::write(self.api, &*self.held_with(&status).await?, &status, None).await?.applied()
         {
             self.context.wrote(&written);
         }
@@ -294,20 +294,28 @@ impl<'a> Report<'a> {
 }
 
 impl Report<'_> {
-    /// The object as of its last write; held by the finalizer where it has something to tell, since its status is the only
-    /// place where that is kept.
-    async fn held(&self, status: &CognigyWebhookStatus) -> Result<Arc<CognigyWebhook>, PassError> {
-        if !letters::holds(status) || self.latest.metadata.deletion_timestamp.is_some() {
-            return Ok(self.latest.clone());
-        }
-        Ok(match metadata::add_finalizer(self.api, &*self.latest, FINALIZER).await? {
-            Some(written) => {
-                self.context.wrote(&written);
-                Arc::new(written)
-            }
-            None => self.latest.clone(),
-        })
+    async fn held_with(&self, status: &CognigyWebhookStatus) -> Result<Arc<CognigyWebhook>, PassError> {
+        held(self.context, self.api, &self.latest, status).await
     }
+}
+
+/// The object, held by the finalizer where this status of it has something to tell: that is the only place where it is kept.
+pub(super) async fn held(
+    context: &Context,
+    api: &Api<CognigyWebhook>,
+    webhook: &Arc<CognigyWebhook>,
+    status: &CognigyWebhookStatus,
+) -> Result<Arc<CognigyWebhook>, PassError> {
+    if !letters::holds(status) || webhook.metadata.deletion_timestamp.is_some() {
+        return Ok(webhook.clone());
+    }
+    Ok(match metadata::add_finalizer(api, &**webhook, FINALIZER).await? {
+        Some(written) => {
+            context.wrote(&written);
+            Arc::new(written)
+        }
+        None => webhook.clone(),
+    })
 }
 
 impl Pass<'_> {

@@ -1,15 +1,20 @@
-//! Notes in a webhook's status what became of its messages: at the beginning of a pass, whatever the pass is about, and
-//! without asking Cognigy anything.
+//! Notes in a webhook's status what became of its messages, and does with them what a person asks for: at the beginning of a
+//! pass, whatever the pass is about, in one write, and without asking Cognigy anything.
 
 use std::sync::Arc;
 
 use kube::{Api, ResourceExt as _};
 
-use super::{letters, report::Report};
+use super::{
+    letters,
+    report::{self, Report},
+    request::{self, Done},
+};
 use crate::{
-    api::{CognigyWebhook, EventReason, SinkKind, Undelivered},
+    api::{CognigyWebhook, CognigyWebhookStatus, DEAD_LETTER_REQUEST_ANNOTATION, EventReason, SinkKind, Undelivered},
     cluster::{self, status::Written},
     controller::{context::Context, pass::PassError},
+    outbox::Settled,
 };
 
 /// The webhook, with what became of its messages in its status; `None` where it is gone.
@@ -18,19 +23,47 @@ pub async fn note(
     context: &Context,
     api: &Api<CognigyWebhook>,
 ) -> Result<Option<Arc<CognigyWebhook>>, PassError> {
-    let progress = context.outbox.courier.progress(&webhook.uid().unwrap_or_default());
-    let Some(status) = webhook.status.as_ref().filter(|_| !progress.is_empty()) else { return Ok(Some(webhook)) };
-    let Some(failure) = status.failure.clone() else { return Ok(Some(webhook)) };
-    let mut new = status.clone();
-    let (failure, news) = letters::settled(failure, &progress);
-    new.failure = failure;
-    let written = match cluster::status::write(api, &*webhook, &new, Some(status)).await? {
+    let uid = webhook.uid().unwrap_or_default();
+    let progress = context.outbox.courier.progress(&uid);
+    let asked = request::pending(&webhook);
+    if progress.is_empty() && asked.is_none() {
+        return Ok(Some(webhook));
+    }
+    let mut new = webhook.status.clone().unwrap_or_default();
+    let mut news = Settled::default();
+    if let Some(failure) = new.failure.take() {
+        (new.failure, news) = letters::settled(failure, &progress);
+    }
+    let tenant = context.tenants.get(&webhook.tenant_key());
+    let done = asked.map(|asked| request::honour(asked, &mut new, &webhook, tenant.as_deref()));
+    let held = if done.is_some() { report::held(context, api, &webhook, &new).await? } else { webhook.clone() };
+    let written = cluster::status::write(api, &*held, &new, webhook.status.as_ref()).await;
+    if let Some(done) = &done {
+        // Also where no answer came: the status may have been written, and then nobody would say it again.
+        obey(context, &uid, &new, done);
+    }
+    let written = match written? {
         Written::Applied(written) => Arc::new(*written),
-        Written::Unchanged => return Ok(Some(webhook)),
+        Written::Unchanged => return Ok(Some(held)),
         Written::Gone => return Ok(None),
     };
     context.wrote(&*written);
     let report = Report::new(context, api, &written);
+    tell(context, &report, news);
+    if let Some(done) = done {
+        tell_done(context, &report, done);
+    }
+    Ok(Some(written))
+}
+
+/// Nothing that was discarded is sent while the watch is on its way, and what is replayed is not taken for delivered.
+fn obey(context: &Context, uid: &str, status: &CognigyWebhookStatus, done: &Done) {
+    let undelivered = status.failure.as_ref().map(|failure| failure.undelivered.as_slice()).unwrap_or_default();
+    let anew: Vec<String> = done.replayed.iter().map(|message| message.id.clone()).collect();
+    context.outbox.courier.rewrote(uid, undelivered, &anew);
+}
+
+fn tell(context: &Context, report: &Report<'_>, news: Settled) {
     let dead_letters = |messages: Vec<Undelivered>| messages.into_iter().filter(|one| one.sink == SinkKind::DeadLetter);
     for letter in dead_letters(news.delivered) {
         let note = format!("the dead letter {} was accepted by its sink", letter.id);
@@ -41,5 +74,27 @@ pub async fn note(
         let note = format!("the dead letter {} is not delivered yet: {why}; it is tried again until it is", letter.id);
         context.trail.record(report.fact(EventReason::DeadLetterFailed, note));
     }
-    Ok(Some(written))
+}
+
+fn tell_done(context: &Context, report: &Report<'_>, done: Done) {
+    let remark = done.remark.map(|remark| format!(": {remark}")).unwrap_or_default();
+    let asked = format!("(annotation {DEAD_LETTER_REQUEST_ANNOTATION}{remark})");
+    for letter in done.replayed {
+        let note = format!("the dead letter {} is sent again under the same id {asked}", letter.id);
+        context.trail.record(report.fact(EventReason::DeadLetterReplayed, note));
+    }
+    for message in done.discarded {
+        let (reason, what) = match message.sink {
+            SinkKind::DeadLetter => (EventReason::DeadLetterDiscarded, "dead letter"),
+            SinkKind::Alerts | SinkKind::Monitoring => (EventReason::AlertDiscarded, "alert"),
+        };
+        // The last place where it can be read.
+        let note =
+            format!("the {what} {} is discarded and not sent any more {asked}; it said {}", message.id, message.body);
+        context.trail.record(report.fact(reason, note));
+    }
+    if let Some(refused) = done.refused {
+        let note = format!("{refused} {asked}");
+        context.trail.record(report.fact(EventReason::DeadLetterRequestRefused, note));
+    }
 }

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
 use super::{new_id, text, whole_seconds};
-use crate::api::{AlertState, ObjectKey, SinkKind, Undelivered};
+use crate::api::{AlertState, ObjectKey, SinkKind, Undelivered, webhook};
 
 /// The types of messages that are kept until they are delivered.
 mod types {
@@ -124,13 +124,19 @@ impl WebhookTold<'_> {
 
     /// The dead letter about used up attempts.
     pub fn dead_letter(&self, what: &Exhaustion<'_>) -> Undelivered {
-        let body = text(&DeadLetter {
-            webhook_id: self.webhook_id,
-            max_attempts_reached: what.attempts,
-            final_error: what.error,
-        });
-        kept(SinkKind::DeadLetter, types::DEAD_LETTER, whole_seconds(self.time), body)
+        letter(self.webhook_id, what.attempts, what.error, whole_seconds(self.time))
     }
+}
+
+/// A dead letter as it was made, from what a status still says of it; `None` where that is not all.
+pub fn dead_letter_again(told: &webhook::DeadLetter) -> Option<Undelivered> {
+    let letter = letter(told.webhook_id.as_deref()?, told.attempts?, told.error.as_deref()?, told.time.as_ref()?.0);
+    Some(Undelivered { id: told.id.clone(), ..letter })
+}
+
+fn letter(webhook_id: &str, max_attempts_reached: i32, final_error: &str, time: Timestamp) -> Undelivered {
+    let body = text(&DeadLetter { webhook_id, max_attempts_reached, final_error });
+    kept(SinkKind::DeadLetter, types::DEAD_LETTER, time, body)
 }
 
 /// A cause that holds back all webhooks of a tenant, or its end: what the messages about it say.

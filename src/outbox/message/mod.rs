@@ -16,7 +16,7 @@ use serde::Serialize;
 use uuid::Uuid;
 
 pub use self::{
-    alert::{Exhaustion, Figures, Resolution, TenantTold, WebhookTold},
+    alert::{Exhaustion, Figures, Resolution, TenantTold, WebhookTold, dead_letter_again},
     monitoring::Monitoring,
 };
 use crate::api::Undelivered;
