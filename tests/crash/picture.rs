@@ -11,7 +11,7 @@ use serde_json::{Map, Value, json};
 use crate::harness::World;
 
 /// Times, tags, ids of messages and counts that are gathered later.
-const PASSING: [&str; 23] = [
+const PASSING: [&str; 24] = [
     "api",
     "certificateExpiresAt",
     "change",
@@ -28,6 +28,7 @@ const PASSING: [&str; 23] = [
     "latencyMs",
     "nextAttemptAt",
     "observedGeneration",
+    "request",
     "secretVersions",
     "since",
     "time",

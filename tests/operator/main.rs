@@ -20,6 +20,7 @@ mod health;
 mod health_over_time;
 mod hostile;
 mod kubernetes;
+mod letters;
 mod lifecycle;
 mod namespaces;
 mod outage;

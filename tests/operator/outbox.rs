@@ -10,7 +10,7 @@ use crate::{
 };
 
 /// A calm tenant with all three sinks, and two policies: one that is used up at once, one that is not.
-async fn tenant(world: &World, name: &str, change: Value) {
+pub async fn tenant(world: &World, name: &str, change: Value) {
     let mut spec = json!({
         "resyncPeriodSeconds": 5,
         "circuitBreaker": {"failureThreshold": 100},
@@ -26,22 +26,22 @@ async fn tenant(world: &World, name: &str, change: Value) {
     world.policy("forgiving", json!({"intervalsMs": FORGIVING})).await;
 }
 
-fn quick() -> Value {
+pub fn quick() -> Value {
     json!({"retryPolicyRef": {"name": "quick"}})
 }
 
 /// A webhook whose attempts are used up: its registration meets a server in trouble.
-async fn exhausted(world: &World, name: &str) -> CognigyWebhook {
+pub async fn exhausted(world: &World, name: &str) -> CognigyWebhook {
     world.fault(Fault::on(Route::CreateIntegration).status(503));
     world.webhook(name, quick()).await;
     world.until_reason(name, "RetriesExhausted").await
 }
 
-fn failure(webhook: &CognigyWebhook) -> Failure {
+pub fn failure(webhook: &CognigyWebhook) -> Failure {
     webhook.status.clone().unwrap().failure.unwrap()
 }
 
-fn undelivered(webhook: &CognigyWebhook) -> Vec<String> {
+pub fn undelivered(webhook: &CognigyWebhook) -> Vec<String> {
     let failure = webhook.status.as_ref().and_then(|status| status.failure.as_ref());
     failure.into_iter().flat_map(|failure| &failure.undelivered).map(|message| message.id.clone()).collect()
 }
@@ -51,7 +51,7 @@ fn delivered(state: &State, sink: &str) -> usize {
 }
 
 /// Waits until a sink has accepted so many messages, and returns them.
-async fn accepted(world: &World, sink: &str, count: usize) -> Vec<SinkMessage> {
+pub async fn accepted(world: &World, sink: &str, count: usize) -> Vec<SinkMessage> {
     world.until_sim("messages at a sink", |state| delivered(state, sink) >= count).await;
     let messages: Vec<_> = world.sink(sink).messages().into_iter().filter(SinkMessage::is_delivered).collect();
     for message in &messages {
@@ -60,7 +60,7 @@ async fn accepted(world: &World, sink: &str, count: usize) -> Vec<SinkMessage> {
     messages
 }
 
-fn ids(messages: &[SinkMessage]) -> Vec<&str> {
+pub fn ids(messages: &[SinkMessage]) -> Vec<&str> {
     messages.iter().map(|message| message.header("ce-id").unwrap()).collect()
 }
 
@@ -69,7 +69,7 @@ fn states(messages: &[SinkMessage]) -> Vec<&str> {
 }
 
 /// Waits until nothing of a webhook's is still to be delivered.
-async fn until_told(world: &World, name: &str) -> CognigyWebhook {
+pub async fn until_told(world: &World, name: &str) -> CognigyWebhook {
     world.until(name, |webhook: &CognigyWebhook| undelivered(webhook).is_empty()).await
 }
 

@@ -45,7 +45,7 @@ pub enum Command {
     Resume(actions::Args),
     /// Let deleted objects go whose deletion waits, without touching Cognigy
     Orphan(actions::Args),
-    /// Show dead letters, and what else waits for its sink
+    /// Show dead letters and what else waits for its sink, send them again, throw them away
     DeadLetters(dead_letters::Args),
     /// Print a script that lets a shell complete commands, flags and names
     Completion {

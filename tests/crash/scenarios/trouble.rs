@@ -1,6 +1,8 @@
 //! Used up attempts with their alert and dead letter, and outages of a callback.
 
-use cognigy_operator::api::{CognigyWebhook, RECONCILE_REQUESTED_ANNOTATION, webhook::State};
+use cognigy_operator::api::{
+    CognigyWebhook, DEAD_LETTER_REQUEST_ANNOTATION, RECONCILE_REQUESTED_ANNOTATION, webhook::State,
+};
 use cognigy_simulator::{Answer, Fault, Route};
 use serde_json::json;
 
@@ -88,6 +90,92 @@ impl Scenario for Recovery {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_recovery_after_used_up_attempts() {
     at_every_point("a recovery after used up attempts", Recovery).await;
+}
+
+impl World {
+    /// Asks for something to be done about the dead letter.
+    async fn ask_about_the_letter(&self, verb: &str) {
+        let failure = self.get("orders").await.status.unwrap().failure.unwrap();
+        let asked = format!("{verb} {}", failure.dead_letter.unwrap().id);
+        self.annotate("orders", DEAD_LETTER_REQUEST_ANNOTATION, &asked).await;
+    }
+
+    /// Waits until that was done, and nothing is left to deliver.
+    async fn until_asked_and_done(&self) {
+        self.until("orders", |webhook: &CognigyWebhook| {
+            let status = webhook.status.clone().unwrap_or_default();
+            status.last_handled_dead_letter_request.is_some_and(|handled| handled.refused.is_none())
+                && status.failure.is_some_and(|failure| failure.undelivered.is_empty())
+        })
+        .await;
+    }
+}
+
+/// A person has a delivered dead letter sent again.
+struct Replay;
+
+impl Scenario for Replay {
+    fn loses(call: &str) -> bool {
+        Exhaustion::loses(call)
+    }
+
+    async fn given(&self, world: &World) {
+        Exhaustion.given(world).await;
+        Exhaustion.when(world).await;
+        Exhaustion.then(world).await;
+    }
+
+    async fn when(&self, world: &World) {
+        world.ask_about_the_letter("replay").await;
+    }
+
+    async fn then(&self, world: &World) {
+        world.until_sim("the letter comes again", |state| state.sink_messages("letters").len() > 1).await;
+        world.until_asked_and_done().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_dead_letter_that_is_replayed() {
+    at_every_point("a dead letter that is replayed", Replay).await;
+}
+
+/// A person has a dead letter thrown away that its sink refuses. Tries come again and again, so they are no points.
+struct Discard;
+
+impl Scenario for Discard {
+    fn counts(call: &str) -> bool {
+        is_of_webhooks(call) && !call.starts_with("sink")
+    }
+
+    fn loses(call: &str) -> bool {
+        Exhaustion::loses(call)
+    }
+
+    async fn given(&self, world: &World) {
+        Exhaustion.given(world).await;
+        world.sink("letters").answer(Answer::status(503));
+        Exhaustion.when(world).await;
+        world
+            .until("orders", |webhook: &CognigyWebhook| {
+                let failure = webhook.status.clone().unwrap_or_default().failure.unwrap_or_default();
+                failure.undelivered.len() == 1 && failure.undelivered[0].last_error.is_some()
+            })
+            .await;
+    }
+
+    async fn when(&self, world: &World) {
+        world.ask_about_the_letter("discard").await;
+    }
+
+    async fn then(&self, world: &World) {
+        world.until_asked_and_done().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_dead_letter_that_is_discarded() {
+    at_every_point("a dead letter that is discarded", Discard).await;
 }
 
 /// A callback fails while its webhook is live: it is switched off. Checks come again and again, so they are no points.

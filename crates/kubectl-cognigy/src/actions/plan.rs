@@ -1,10 +1,17 @@
 //! What an action means for one object. Pure.
 
-use cognigy_operator::api::{CognigyTenant, CognigyWebhook, FORCE_ORPHAN_ANNOTATION, RECONCILE_REQUESTED_ANNOTATION};
+use cognigy_operator::api::{
+    CognigyTenant, CognigyWebhook, DEAD_LETTER_REQUEST_ANNOTATION, FORCE_ORPHAN_ANNOTATION, LetterVerb, ObjectKey,
+    RECONCILE_REQUESTED_ANNOTATION,
+};
 use kube::{Resource, ResourceExt as _};
 use serde_json::{Value, json};
 
-use crate::target::{Kind, Target};
+use super::letters::Asked;
+use crate::{
+    dead_letters::model::{self, Letter},
+    target::{Kind, Target},
+};
 
 /// What can be asked of the operator.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,6 +24,8 @@ pub enum Action {
     Resume,
     /// To let go of a deleted object without touching Cognigy.
     Orphan,
+    /// Something about single messages.
+    Letters(Asked),
 }
 
 impl Action {
@@ -27,6 +36,7 @@ impl Action {
             Self::Suspend => "suspend",
             Self::Resume => "resume",
             Self::Orphan => "orphan",
+            Self::Letters(asked) => asked.verb.as_str(),
         }
     }
 
@@ -37,7 +47,14 @@ impl Action {
             Self::Suspend => "suspended",
             Self::Resume => "resumed",
             Self::Orphan => "released without touching Cognigy",
+            Self::Letters(Asked { verb: LetterVerb::Replay, .. }) => "replay requested",
+            Self::Letters(Asked { verb: LetterVerb::Discard, .. }) => "discard requested",
         }
+    }
+
+    /// Whether it cannot be undone, so that a person is asked for one object, too.
+    pub fn is_final(&self) -> bool {
+        matches!(self, Self::Orphan | Self::Letters(Asked { verb: LetterVerb::Discard, .. }))
     }
 }
 
@@ -56,6 +73,12 @@ pub struct Object {
     pub deleting: bool,
     /// Whether the operator was told to let go of it.
     pub released: bool,
+    /// The messages that its status speaks of.
+    pub letters: Vec<Letter>,
+    /// The tenant of a webhook.
+    pub tenant: Option<ObjectKey>,
+    /// Why a dead letter has nobody to go to, where that is known.
+    pub no_sink: Option<String>,
 }
 
 impl Object {
@@ -66,7 +89,11 @@ impl Object {
 
     /// A webhook.
     pub fn webhook(webhook: &CognigyWebhook) -> Self {
-        Self::of(Kind::Webhook, webhook, webhook.spec.suspend)
+        Self {
+            letters: model::of(webhook),
+            tenant: Some(webhook.tenant_key()),
+            ..Self::of(Kind::Webhook, webhook, webhook.spec.suspend)
+        }
     }
 
     fn of(kind: Kind, object: &impl Resource, suspended: bool) -> Self {
@@ -77,6 +104,9 @@ impl Object {
             suspended,
             deleting: object.meta().deletion_timestamp.is_some(),
             released: object.annotations().get(FORCE_ORPHAN_ANNOTATION).is_some_and(|value| value == "true"),
+            letters: Vec::new(),
+            tenant: None,
+            no_sink: None,
         }
     }
 }
@@ -118,6 +148,10 @@ pub fn step(action: &Action, object: &Object) -> Step {
         }),
         Action::Orphan if object.released => Step::Unchanged,
         Action::Orphan => annotate(FORCE_ORPHAN_ANNOTATION, "true"),
+        Action::Letters(asked) => match asked.of(object) {
+            Ok(request) => annotate(DEAD_LETTER_REQUEST_ANNOTATION, &request.to_string()),
+            Err(why) => Step::Refused(why),
+        },
     }
 }
 
@@ -133,6 +167,9 @@ mod tests {
             suspended: false,
             deleting: false,
             released: false,
+            letters: Vec::new(),
+            tenant: None,
+            no_sink: None,
         }
     }
 

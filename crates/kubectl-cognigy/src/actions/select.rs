@@ -23,9 +23,6 @@ pub struct Selection {
     /// All webhooks
     #[arg(long)]
     all: bool,
-    /// With --selector or --all: tenants instead of webhooks
-    #[arg(long, conflicts_with = "targets")]
-    tenants: bool,
     /// With --selector or --all: in all namespaces
     #[arg(short = 'A', long, conflicts_with = "targets")]
     pub all_namespaces: bool,
@@ -37,17 +34,12 @@ impl Selection {
         !self.targets.is_empty()
     }
 
-    /// The kind that labels and --all mean.
-    pub fn kind(&self) -> Kind {
-        if self.tenants { Kind::Tenant } else { Kind::Webhook }
-    }
-
-    /// The objects as they are now, each once.
-    pub async fn find(&self, cluster: &Cluster) -> Result<Vec<Object>> {
+    /// The objects as they are now, each once; `kind` is what labels and --all mean.
+    pub async fn find(&self, cluster: &Cluster, kind: Kind) -> Result<Vec<Object>> {
         if !self.is_by_name() {
             let parameters = self.selector.as_ref().map(|selector| ListParams::default().labels(selector));
             let parameters = parameters.unwrap_or_default();
-            return match self.kind() {
+            return match kind {
                 Kind::Tenant => {
                     Ok(self.listed::<CognigyTenant>(cluster, &parameters).await?.iter().map(Object::tenant).collect())
                 }

@@ -1,8 +1,8 @@
-//! `reconcile --wait`: until the status echoes what was asked for.
+//! Until the status echoes what was asked for.
 
 use std::{fmt::Debug, time::Duration};
 
-use cognigy_operator::api::{CognigyTenant, CognigyWebhook, ConditionType};
+use cognigy_operator::api::{CognigyTenant, CognigyWebhook, ConditionType, LetterRequest};
 use k8s_openapi::{NamespaceResourceScope, apimachinery::pkg::apis::meta::v1::Condition};
 use kube::{Api, Resource, runtime::wait::await_condition};
 use serde::de::DeserializeOwned;
@@ -75,6 +75,31 @@ where
                 "{target} was not reconciled within {seconds} s; it goes on, and Ready is {state}"
             )))
         }
+    }
+}
+
+/// Waits until the operator has done what was asked about messages. What it refused is an error. An object that is gone has
+/// none any more.
+pub async fn obeyed(cluster: &Cluster, object: &Object, asked: &str, limit: Duration) -> Result<()> {
+    let target = &object.target;
+    let api = Api::<CognigyWebhook>::namespaced(cluster.client.clone(), &object.namespace);
+    let (echo, uid) = (LetterRequest::echo(asked), Some(object.uid.as_str()));
+    let handled = |seen: &CognigyWebhook| {
+        let handled = seen.status.as_ref()?.last_handled_dead_letter_request.clone()?;
+        (handled.request == echo).then_some(handled.refused)
+    };
+    let is_gone = |seen: &CognigyWebhook| seen.metadata.uid.as_deref() != uid;
+    let is_done = |seen: Option<&CognigyWebhook>| seen.is_none_or(|seen| is_gone(seen) || handled(seen).is_some());
+    match tokio::time::timeout(limit, await_condition(api, &target.name, is_done)).await {
+        Ok(Ok(seen)) => match seen.as_ref().and_then(handled).flatten() {
+            Some(refused) => Err(Error::Told(format!("{target}: {refused}"))),
+            None => Ok(()),
+        },
+        Ok(Err(error)) => Err(Error::Told(format!("cannot watch {target}: {error}"))),
+        Err(_) => Err(Error::Told(format!(
+            "{target}: nobody did it within {} s; it is done as soon as the operator is there",
+            limit.as_secs()
+        ))),
     }
 }
 

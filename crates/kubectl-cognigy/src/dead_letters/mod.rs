@@ -1,18 +1,22 @@
-//! `dead-letters list|show`: what webhooks have to tell their tenants' sinks, and what became of it.
+//! `dead-letters`: what webhooks have to tell their tenants' sinks, what became of it, and what is to.
 
-mod model;
+pub mod model;
+mod request;
 
 use clap::{Args as ClapArgs, Subcommand};
 use cognigy_operator::api::CognigyWebhook;
 use jiff::Timestamp;
 
-use self::model::Letter;
+use self::{
+    model::Letter,
+    request::{Args as RequestArgs, DiscardArgs},
+};
 use crate::{
     cluster::Cluster,
     common::Common,
     exit::{Ending, Error, Result},
     output::{self, Format},
-    style::{GOOD, WAITING, styled},
+    style::{GOOD, QUIET, WAITING, styled},
     target::{Kind, Target},
     when,
 };
@@ -38,17 +42,24 @@ enum Command {
         #[arg(value_name = "NAME")]
         target: Target,
     },
+    /// Have dead letters sent again, under the same id and with the same body
+    Replay(RequestArgs),
+    /// Throw away messages that wait: they are never sent
+    Discard(DiscardArgs),
 }
 
-/// Lists or shows them.
+/// Lists or shows them, or asks for something about them.
 pub async fn run(args: Args, common: &Common) -> Result<Ending> {
-    let cluster = Cluster::find(&common.cluster).await?;
     match args.command {
-        Command::List { all_namespaces } => list(&cluster, all_namespaces, common.output).await,
+        Command::List { all_namespaces } => {
+            list(&Cluster::find(&common.cluster).await?, all_namespaces, common.output).await
+        }
         Command::Show { target } if target.kind == Kind::Tenant => {
             Err(Error::Told(format!("{target} has no dead letters: name a webhook")))
         }
-        Command::Show { target } => show(&cluster, &target.name, common.output).await,
+        Command::Show { target } => show(&Cluster::find(&common.cluster).await?, &target.name, common.output).await,
+        Command::Replay(args) => request::replay(args, common).await,
+        Command::Discard(args) => request::discard(args, common).await,
     }
 }
 
@@ -101,7 +112,11 @@ fn cells(letter: &Letter, everywhere: bool, now: Timestamp) -> Vec<String> {
 }
 
 fn state(letter: &Letter) -> String {
-    if letter.delivered { styled(GOOD, "delivered") } else { styled(WAITING, "waiting") }
+    match letter {
+        Letter { delivered: true, .. } => styled(GOOD, "delivered"),
+        Letter { discarded: true, .. } => styled(QUIET, "discarded"),
+        Letter { .. } => styled(WAITING, "waiting"),
+    }
 }
 
 fn described(letter: &Letter, now: Timestamp) -> Result<String> {

@@ -25,6 +25,9 @@ pub struct Letter {
     pub time: Option<Time>,
     /// Whether the sink has accepted it.
     pub delivered: bool,
+    /// Whether a person discarded it: it is not sent.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub discarded: bool,
     /// Why the sink has not.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_error: Option<String>,
@@ -44,6 +47,16 @@ impl Letter {
     pub fn error(&self) -> Option<&str> {
         self.last_error.as_deref().or(self.final_error.as_deref())
     }
+
+    /// Whether it is a dead letter, and no alert.
+    pub fn is_dead_letter(&self) -> bool {
+        self.sink == SinkKind::DeadLetter
+    }
+
+    /// Whether the sink is still to accept it.
+    pub fn waits(&self) -> bool {
+        !self.delivered && !self.discarded
+    }
 }
 
 /// The messages of a webhook, the oldest first.
@@ -62,6 +75,7 @@ pub fn of(webhook: &CognigyWebhook) -> Vec<Letter> {
             type_: Some(message.type_),
             time: Some(message.time),
             delivered: false,
+            discarded: false,
             last_error: message.last_error,
             attempts: named.and_then(|letter| letter.attempts),
             final_error: named.and_then(|letter| letter.error.clone()),
@@ -78,6 +92,7 @@ pub fn of(webhook: &CognigyWebhook) -> Vec<Letter> {
             type_: None,
             time: letter.time,
             delivered: letter.delivered,
+            discarded: letter.discarded,
             last_error: None,
             attempts: letter.attempts,
             final_error: letter.error,

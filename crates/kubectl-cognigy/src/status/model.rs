@@ -169,6 +169,9 @@ pub struct DeadLetter {
     pub id: String,
     /// Whether the sink has accepted it.
     pub delivered: bool,
+    /// Whether a person discarded it.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub discarded: bool,
 }
 
 impl Readiness {
@@ -297,7 +300,11 @@ impl Webhook {
             drift: status.drift,
             attempts: Some(failure.attempts).filter(|attempts| *attempts > 0),
             next_attempt_at: failure.next_attempt_at,
-            dead_letter: failure.dead_letter.map(|letter| DeadLetter { id: letter.id, delivered: letter.delivered }),
+            dead_letter: failure.dead_letter.map(|letter| DeadLetter {
+                id: letter.id,
+                delivered: letter.delivered,
+                discarded: letter.discarded,
+            }),
             undelivered: failure.undelivered.len(),
             last_synced_at: status.last_synced_at,
         }

@@ -107,7 +107,10 @@ fn of_webhook(webhook: &Webhook, is_last: bool, view: View) -> Line {
     }
     notes.extend(words::drift(&webhook.drift).map(|drift| styled(WAITING, drift)));
     notes.extend(webhook.dead_letter.as_ref().map(|letter| {
-        styled(if letter.delivered { QUIET } else { WAITING }, format!("dead letter {}", words::dead_letter(letter)))
+        styled(
+            if letter.delivered || letter.discarded { QUIET } else { WAITING },
+            format!("dead letter {}", words::dead_letter(letter)),
+        )
     }));
     if webhook.undelivered > 0 {
         notes.push(styled(WAITING, words::undelivered(webhook.undelivered)));

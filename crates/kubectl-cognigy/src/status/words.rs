@@ -66,7 +66,12 @@ pub fn drift(drift: &[Drift]) -> Option<String> {
 
 /// A dead letter and whether it has arrived.
 pub fn dead_letter(letter: &DeadLetter) -> String {
-    format!("{} ({})", letter.id, if letter.delivered { "delivered" } else { "not delivered yet" })
+    let state = match letter {
+        DeadLetter { delivered: true, .. } => "delivered",
+        DeadLetter { discarded: true, .. } => "discarded",
+        DeadLetter { .. } => "not delivered yet",
+    };
+    format!("{} ({state})", letter.id)
 }
 
 /// How many messages wait for their sinks.
