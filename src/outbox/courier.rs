@@ -156,7 +156,7 @@ impl Courier {
         self.sync_if(|| true, owner, tenant, undelivered);
     }
 
-    /// The same where it is news: a watch may lag behind [`Courier::rewrote`].
+    /// The same where it is news: a watch may lag behind what was written since.
     pub fn sync_if(
         &self,
         is_news: impl FnOnce() -> bool,
@@ -184,23 +184,21 @@ impl Courier {
         self.more.notify_one();
     }
 
-    /// An object's status was rewritten at a person's word, and keeps these messages now: what is no longer among them is not sent
-    /// any more, and those with the ids `anew` are sent whatever became of them before. An object of which nothing is known is
-    /// left to the watch.
-    pub fn rewrote(&self, uid: &str, undelivered: &[Undelivered], anew: &[String]) {
+    /// What a person asked about these messages is about to be written: nothing is known of them any more, and no try of them
+    /// begins until the watch brings them again.
+    pub fn hold_back(&self, uid: &str, ids: &[&str]) {
         let mut state = self.lock();
         let Some(letters) = state.letters.get_mut(uid) else { return };
-        letters.undelivered = undelivered.to_vec();
-        letters.progress.retain(|id, _| undelivered.iter().any(|one| one.id == *id) && !anew.contains(id));
-        let sinks: HashSet<SinkKind> =
-            undelivered.iter().filter(|one| anew.contains(&one.id)).map(|one| one.sink).collect();
-        let tenant = letters.tenant.clone();
-        for (_, nudge) in state.nudges.iter().filter(|(lane, _)| lane.tenant == tenant && sinks.contains(&lane.sink)) {
-            nudge.notify_one();
-        }
+        let is_meant = |id: &str| ids.contains(&id);
+        let lanes: HashSet<Lane> = letters
+            .undelivered
+            .extract_if(.., |message| is_meant(&message.id))
+            .map(|message| Lane { tenant: letters.tenant.clone(), sink: message.sink })
+            .collect();
+        letters.progress.retain(|id, _| !is_meant(id));
+        // Whoever pauses because of them need not.
+        state.nudges.iter().filter(|(lane, _)| lanes.contains(lane)).for_each(|(_, nudge)| nudge.notify_one());
         self.count(&state);
-        drop(state);
-        self.more.notify_one();
     }
 
     /// An object is gone.

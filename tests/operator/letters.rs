@@ -3,7 +3,7 @@
 use cognigy_operator::api::{
     CognigyTenant, CognigyWebhook, DEAD_LETTER_REQUEST_ANNOTATION, webhook::HandledLetterRequest,
 };
-use cognigy_simulator::{Answer, Options};
+use cognigy_simulator::{Answer, Fault, Options, Route};
 use serde_json::json;
 
 use crate::{
@@ -121,7 +121,12 @@ async fn a_deleted_webhook_goes_when_what_it_waits_for_is_discarded_though_its_t
         for sink in ["letters", "alerts"] {
             world.sink(sink).answer(Answer::status(507));
         }
-        exhausted(world, "orders").await;
+        // What might be registered is to stay: its deletion needs nobody but the sinks.
+        world.fault(Fault::on(Route::CreateIntegration).status(503));
+        let mut spec = quick();
+        spec["deletionPolicy"] = json!("Orphan");
+        world.webhook("orders", spec).await;
+        world.until_reason("orders", "RetriesExhausted").await;
         world.delete::<CognigyWebhook>("orders").await;
         let webhook = world.until_reason("orders", "DeletionBlocked").await;
         tenant(world, "production", json!({"suspend": true})).await;
@@ -187,7 +192,8 @@ async fn what_cannot_be_done_is_said_in_the_status_and_as_an_event() {
             let of = |webhook: &CognigyWebhook| (failure(webhook).dead_letter, undelivered(webhook));
             assert_eq!(of(&webhook), of(&before));
         }
-        tenant(world, "production", json!({"sinks": {}})).await;
+        let others = json!({"alerts": {"url": world.https_sink_url("alerts")}});
+        tenant(world, "production", json!({"sinks": others})).await;
         world
             .eventually("the sink is gone", async || {
                 let (_, handled) = ask(world, "orders", &format!("replay {letter} {}", uuid::Uuid::new_v4())).await;

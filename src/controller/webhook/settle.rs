@@ -11,7 +11,7 @@ use super::{
     request::{self, Done},
 };
 use crate::{
-    api::{CognigyWebhook, CognigyWebhookStatus, DEAD_LETTER_REQUEST_ANNOTATION, EventReason, SinkKind, Undelivered},
+    api::{CognigyWebhook, DEAD_LETTER_REQUEST_ANNOTATION, EventReason, SinkKind, Undelivered},
     cluster::{self, status::Written},
     controller::{context::Context, pass::PassError},
     outbox::Settled,
@@ -37,17 +37,20 @@ pub async fn note(
     let tenant = context.tenants.get(&webhook.tenant_key());
     let done = asked.map(|asked| request::honour(asked, &mut new, &webhook, tenant.as_deref()));
     let held = if done.is_some() { report::held(context, api, &webhook, &new).await? } else { webhook.clone() };
-    let written = cluster::status::write(api, &*held, &new, webhook.status.as_ref()).await;
     if let Some(done) = &done {
-        // Also where no answer came: the status may have been written, and then nobody would say it again.
-        obey(context, &uid, &new, done);
+        // What is replayed must not be taken for delivered, whatever becomes of the answer to the write.
+        hold_back(context, &uid, done.replayed.iter().chain(&done.discarded));
     }
-    let written = match written? {
+    let written = match cluster::status::write(api, &*held, &new, webhook.status.as_ref()).await? {
         Written::Applied(written) => Arc::new(*written),
         Written::Unchanged => return Ok(Some(held)),
         Written::Gone => return Ok(None),
     };
     context.wrote(&*written);
+    if let Some(done) = &done {
+        // Until here the watch may have brought what was discarded; from here on it is no news.
+        hold_back(context, &uid, &done.discarded);
+    }
     let report = Report::new(context, api, &written);
     tell(context, &report, news);
     if let Some(done) = done {
@@ -56,11 +59,9 @@ pub async fn note(
     Ok(Some(written))
 }
 
-/// Nothing that was discarded is sent while the watch is on its way, and what is replayed is not taken for delivered.
-fn obey(context: &Context, uid: &str, status: &CognigyWebhookStatus, done: &Done) {
-    let undelivered = status.failure.as_ref().map(|failure| failure.undelivered.as_slice()).unwrap_or_default();
-    let anew: Vec<String> = done.replayed.iter().map(|message| message.id.clone()).collect();
-    context.outbox.courier.rewrote(uid, undelivered, &anew);
+fn hold_back<'a>(context: &Context, uid: &str, messages: impl IntoIterator<Item = &'a Undelivered>) {
+    let ids: Vec<&str> = messages.into_iter().map(|message| message.id.as_str()).collect();
+    context.outbox.courier.hold_back(uid, &ids);
 }
 
 fn tell(context: &Context, report: &Report<'_>, news: Settled) {
