@@ -162,6 +162,7 @@ impl Scenario for Discard {
                 failure.undelivered.len() == 1 && failure.undelivered[0].last_error.is_some()
             })
             .await;
+        world.until_event("orders", "DeadLetterFailed").await;
     }
 
     async fn when(&self, world: &World) {

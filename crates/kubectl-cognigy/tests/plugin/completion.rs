@@ -14,6 +14,9 @@ async fn kubectl_is_told_the_candidates_by_the_same_program_under_another_name()
     let told = ran(Command::new(completer).arg("compl")).await.good();
     let lines: Vec<&str> = told.lines().collect();
     assert!(lines[0].starts_with("completion\t") && lines[1..] == [":4"], "{told}");
+    let told =
+        ran(Command::new(folder.path().join("kubectl_complete-cognigy")).args(["dead-letters", "re"])).await.good();
+    assert!(told.starts_with("replay\t"), "{told}");
 }
 
 #[tokio::test]
