@@ -58,9 +58,10 @@ async fn every_field_of_a_webhooks_status_is_kept() {
         "versions": [{"version": 1, "webhookId": "wh_0", "state": "Inactive"}],
         "drift": [{"path": "url", "desired": "https://a.example.com", "actual": "https://b.example.com"}],
         "failure": {"attempts": 2, "since": "2026-11-22T10:00:00Z", "nextAttemptAt": "2026-11-22T10:01:00Z",
-            "lastError": "500", "deadLetter": {"id": "d", "delivered": false}},
+            "lastError": "500", "deadLetter": {"id": "d", "delivered": false, "discarded": true}},
         "secretVersions": {"orders-hook": "123"},
         "lastSyncedAt": "2026-11-22T10:00:00Z", "lastHandledReconcileAt": "now",
+        "lastHandledDeadLetterRequest": {"request": "discard d now", "refused": "no room"},
     }));
     let spec = "{tenantRef: {name: production}, url: 'https://api.example.com'}";
     assert_eq!(applied::<CognigyWebhook>("with-status", spec, &status).await, status);

@@ -88,8 +88,8 @@ pub async fn obeyed(cluster: &Cluster, object: &Object, asked: &str, limit: Dura
         let handled = seen.status.as_ref()?.last_handled_dead_letter_request.clone()?;
         (handled.request == echo).then_some(handled.refused)
     };
-    let is_gone = |seen: &CognigyWebhook| seen.metadata.uid.as_deref() != uid;
-    let is_done = |seen: Option<&CognigyWebhook>| seen.is_none_or(|seen| is_gone(seen) || handled(seen).is_some());
+    let replaced = |seen: &CognigyWebhook| seen.metadata.uid.as_deref() != uid;
+    let is_done = |seen: Option<&CognigyWebhook>| seen.is_none_or(|seen| replaced(seen) || handled(seen).is_some());
     match tokio::time::timeout(limit, await_condition(api, &target.name, is_done)).await {
         Ok(Ok(seen)) => match seen.as_ref().and_then(handled).flatten() {
             Some(refused) => Err(Error::Told(format!("{target}: {refused}"))),
