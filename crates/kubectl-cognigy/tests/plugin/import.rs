@@ -259,6 +259,9 @@ async fn what_cannot_be_said_is_left_as_it_is_when_the_rest_is_applied() {
         let ran = world.plugin(&["import", "--tenant", "production", "--bot", "bot-0", "--out", &out]).await;
         assert_eq!(ran.code, 1, "{ran:?}");
         fill_in(world, folder.path()).await;
+        let told = world.plugin(&["diff", "-f", &out]).await.good();
+        assert_eq!(told.matches("is adopted as it is, and nothing is written to Cognigy\n").count(), 4, "{told}");
+        assert!(told.ends_with("\n3 as it should be, 4 with a note\n"), "{told}");
         assert_eq!(apply(world, &out).await, 7);
         assert_eq!(changes(world).len(), 4, "each registration that can be said is repeated once");
         assert!(changes(world).iter().all(is_harmless), "{:#?}", changes(world));
