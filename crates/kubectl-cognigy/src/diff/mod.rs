@@ -27,6 +27,7 @@ use crate::{
     cluster::Cluster,
     common::Common,
     exit::{Error, Result},
+    files::Depth,
     output, session,
 };
 
@@ -43,6 +44,9 @@ pub struct Args {
     /// Manifests: files, directories or - for standard input; what they refer to and do not hold is taken from the cluster
     #[arg(short, long = "filename", value_name = "FILE")]
     files: Vec<PathBuf>,
+    /// How deep folders are looked into.
+    #[command(flatten)]
+    depth: Depth,
     /// All webhooks of the namespace
     #[arg(long, conflicts_with_all = ["names", "tenant_file"])]
     all: bool,
@@ -59,7 +63,7 @@ pub struct Args {
 
 /// Tells what the operator would do.
 pub async fn run(args: Args, common: &Common) -> Result {
-    let manifests = Manifests::read(&args.files)?;
+    let manifests = Manifests::read(&args.files, args.depth)?;
     let settings = Settings {
         allow_insecure_http: args.connection.allow_insecure_http,
         private_callbacks: args.allow_private_callbacks.clone(),

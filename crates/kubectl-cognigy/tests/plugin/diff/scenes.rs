@@ -298,6 +298,17 @@ async fn a_manifest_that_cannot_be_read_is_told_with_its_file_and_without_secret
         assert!(ran.code == 2 && ran.err.contains("broken.yaml") && ran.err.contains(says), "{ran:?}");
         assert!(!ran.err.contains(KEY), "{ran:?}");
     }
+    let told = async |recursive: &[&str]| {
+        let folder = tempfile::tempdir().unwrap();
+        fs::create_dir(folder.path().join("below")).unwrap();
+        fs::write(folder.path().join("below/broken.yaml"), "a: [").unwrap();
+        let mut command = command();
+        ran(command.args(["diff", "--tenant-file", "none.yaml", "-f"]).arg(folder.path()).args(recursive)).await
+    };
+    let alone = told(&[]).await;
+    assert!(alone.code == 2 && alone.err.contains("no .yaml, .yml or .json file in"), "{alone:?}");
+    let deep = told(&["-R"]).await;
+    assert!(deep.code == 2 && deep.err.contains("below/broken.yaml is neither YAML nor JSON"), "{deep:?}");
     let ran = ran(command().arg("diff")).await;
     assert!(ran.code == 2 && ran.err.contains("--filename"), "{ran:?}");
 }
