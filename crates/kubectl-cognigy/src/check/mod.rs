@@ -24,10 +24,10 @@ use cognigy_operator::{
 };
 use ipnet::IpNet;
 
+pub use self::rules::Definitions;
 use self::{
     finding::{Finding, Report},
     references::Switches,
-    rules::Definitions,
     set::{Member, Set},
     source::Document,
 };

@@ -2,11 +2,12 @@
 //!
 //! ```text
 //! gather.rs   what there is, by GET alone ─► model.rs   what becomes of each, pure ─► render.rs   YAML ─► files.rs   written
-//!                                             policies.rs  registration.rs  secrets.rs  names.rs
+//!                                             policies.rs  registration.rs  secrets.rs  names.rs  judge.rs
 //! ```
 
 mod files;
 mod gather;
+mod judge;
 mod model;
 mod names;
 mod policies;
