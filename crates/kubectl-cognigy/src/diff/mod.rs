@@ -24,6 +24,7 @@ use ipnet::IpNet;
 
 use self::{manifests::Manifests, report::Report};
 use crate::{
+    candidates,
     cluster::Cluster,
     common::Common,
     exit::{Error, Result},
@@ -39,7 +40,7 @@ const AT_ONCE: usize = 16;
 #[group(id = "what", required = true, multiple = true, args = ["names", "files", "all", "all_namespaces"])]
 pub struct Args {
     /// Webhooks of the cluster
-    #[arg(value_name = "NAME", conflicts_with = "tenant_file")]
+    #[arg(value_name = "NAME", add = candidates::webhooks(), conflicts_with = "tenant_file")]
     names: Vec<String>,
     /// Manifests: files, directories or - for standard input; what they refer to and do not hold is taken from the cluster
     #[arg(short, long = "filename", value_name = "FILE")]
