@@ -229,6 +229,11 @@ impl State {
         self.callbacks.get(name).map_or(&[], |target| &target.received)
     }
 
+    /// How many requests reached callbacks, all together.
+    pub fn callback_request_count(&self) -> usize {
+        self.callbacks.values().map(|target| target.received.len()).sum()
+    }
+
     /// What reached a sink.
     pub fn sink_messages(&self, name: &str) -> &[SinkMessage] {
         self.sinks.get(name).map_or(&[], |target| &target.received)

@@ -12,6 +12,7 @@ use self::{
     request::{Args as RequestArgs, DiscardArgs},
 };
 use crate::{
+    candidates,
     cluster::Cluster,
     common::Common,
     exit::{Ending, Error, Result},
@@ -39,7 +40,7 @@ enum Command {
     /// Show those of one webhook in full, as they are sent
     Show {
         /// The webhook: NAME or cwh/NAME
-        #[arg(value_name = "NAME")]
+        #[arg(value_name = "NAME", add = candidates::webhooks())]
         target: Target,
     },
     /// Have dead letters sent again, under the same id and with the same body
