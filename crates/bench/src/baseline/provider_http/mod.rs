@@ -14,9 +14,9 @@
 //! `Request` as its examples show it, active from the first call on, with a static token. It works with its own defaults and
 //! needs port 8080 for its metrics, which no flag moves.
 
+mod requests;
+
 use std::{
-    ffi::OsStr,
-    fs,
     path::{Path, PathBuf},
     process::Command,
     sync::Arc,
@@ -25,21 +25,14 @@ use std::{
 
 use control_plane::{Process, Watchdog};
 use demo::Result;
-use k8s_openapi::{
-    api::core::v1::Secret, apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition,
-};
-use kube::{
-    Api, ResourceExt as _,
-    api::{ApiResource, DynamicObject, GroupVersionKind, ListParams, PostParams},
-};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use serde::{Deserialize, Serialize};
-use serde_json::json;
-use tokio::time::{sleep, timeout};
+use tokio::time::sleep;
 
+use self::requests::{install, is_given_up, not_ready, prepare, requests, wish};
 use crate::{
     chapters::{quiet::Quiet, rollout::Rollout},
-    fleet::{self, NAMESPACE, webhook_name},
+    fleet::webhook_name,
     meter::Meter,
     objects::{self, Follow, is_ready},
     progress::Progress,
@@ -47,8 +40,6 @@ use crate::{
 };
 
 const NAME: &str = "provider-http";
-/// Both its configuration and the Secret beside that.
-const CONFIGURATION: &str = "cognigy";
 /// Its default.
 const POLL: Duration = Duration::from_mins(1);
 /// Of its 10 passes in a second, the default, as many can be polls without a queue.
@@ -77,12 +68,7 @@ pub(crate) struct ProviderHttp {
 }
 
 /// It brings so many webhooks up and keeps watch over them.
-pub(crate) async fn run(
-    stage: &Stage,
-    provider: &Provider,
-    webhooks: usize,
-    within: Duration,
-) -> Result<ProviderHttp> {
+pub(crate) async fn run(stage: &Stage, provider: &Provider, webhooks: usize, within: Duration) -> Result<ProviderHttp> {
     take_connections()?;
     install(stage, &provider.crds).await?;
     prepare(stage).await?;
@@ -104,15 +90,21 @@ pub(crate) async fn run(
 async fn measure(stage: &Stage, id: u32, webhooks: usize, poll: Duration, within: Duration) -> Result<ProviderHttp> {
     let progress = Progress::start(&format!("{NAME}, {webhooks} webhooks"), webhooks);
     let api = requests(stage);
-    let follow = Follow::start(api.clone(), is_ready);
+    let follow = Follow::start(api.clone(), |object| is_ready(object) || is_given_up(object));
     let meter = Meter::start(stage, Some(id))?;
     let wishes = (0..webhooks).map(|nth| wish(stage, nth, &webhook_name(nth)));
-    let (created, ready) =
+    let (created, settled) =
         tokio::join!(objects::create(&api, wishes, |_| {}), follow.reach(webhooks, within, &progress));
-    let rollout = Rollout::of_objects(NAME, webhooks, &created?, &ready, meter.read(stage)?);
+    let (created, usage) = (created?, meter.read(stage)?);
+    let missing = not_ready(&api).await?;
+    let ready = settled.by_name().iter().filter(|(name, _)| !missing.contains(*name));
+    let (at, took): (Vec<_>, Vec<_>) = ready
+        .map(|(name, at)| (*at, at.saturating_sub(created.by_name().get(name).copied().unwrap_or_default())))
+        .unzip();
+    let rollout = Rollout::new(NAME, webhooks, &at, &took, usage);
     drop(progress);
     let quiet = quiet(stage, id, poll).await?;
-    Ok(ProviderHttp { rollout, quiet, stuck: webhooks.saturating_sub(follow.count()) })
+    Ok(ProviderHttp { rollout, quiet, stuck: not_ready(&api).await?.len() })
 }
 
 /// Measures two periods once the roll-out is over. Polls come one period after the last look, so a small fleet's come together:
@@ -172,110 +164,4 @@ async fn warm_up(stage: &Stage) -> Result<()> {
     objects::delete(&api, [name.to_owned()]).await?;
     gone.reach(1, READY_WITHIN, &progress).await;
     Ok(())
-}
-
-/// Installs its definitions and waits until those that are used are served.
-async fn install(stage: &Stage, folder: &Path) -> Result<()> {
-    let all = Api::<CustomResourceDefinition>::all(stage.owner.clone());
-    for crd in definitions(folder)? {
-        all.create(&PostParams::default(), &crd).await?;
-    }
-    for resource in [request(), configuration()] {
-        let api = Api::<DynamicObject>::all_with(stage.owner.clone(), &resource);
-        let served = async {
-            while api.list(&ListParams::default().limit(1)).await.is_err() {
-                sleep(LOOK).await;
-            }
-        };
-        timeout(READY_WITHIN, served)
-            .await
-            .map_err(|_| format!("the API server does not serve {}.{}", resource.plural, resource.group))?;
-    }
-    Ok(())
-}
-
-fn definitions(folder: &Path) -> Result<Vec<CustomResourceDefinition>> {
-    let read = |path: &Path| Result::Ok(serde_saphyr::from_str(&fs::read_to_string(path)?)?);
-    let mut all = Vec::<CustomResourceDefinition>::new();
-    for entry in fs::read_dir(folder).map_err(|error| format!("read {}: {error}", folder.display()))? {
-        let path = entry?.path();
-        if path.extension() == Some(OsStr::new("yaml")) {
-            all.push(read(&path).map_err(|error| format!("read {}: {error}", path.display()))?);
-        }
-    }
-    let wanted = format!("{}.{}", request().plural, request().group);
-    if all.iter().any(|crd| crd.name_any() == wanted) {
-        return Ok(all);
-    }
-    Err(format!("{} does not define {wanted}: take package/crds of {NAME}'s module", folder.display()).into())
-}
-
-/// Its configuration: whom it trusts, and beside it the token that the installation always accepts.
-async fn prepare(stage: &Stage) -> Result<()> {
-    let installation = stage.installation(0);
-    let secret: Secret = serde_json::from_value(json!({
-        "metadata": {"name": CONFIGURATION, "namespace": NAMESPACE},
-        "stringData": {"token": installation.credentials().bearer_token, "ca.crt": installation.ca_pem()},
-    }))?;
-    Api::namespaced(stage.owner.clone(), NAMESPACE).create(&PostParams::default(), &secret).await?;
-    let resource = configuration();
-    let authority = json!({"name": CONFIGURATION, "namespace": NAMESPACE, "key": "ca.crt"});
-    let object = serde_json::from_value(json!({
-        "apiVersion": resource.api_version, "kind": resource.kind, "metadata": {"name": CONFIGURATION},
-        "spec": {"credentials": {"source": "None"}, "tls": {"caCertSecretRef": authority}},
-    }))?;
-    Api::<DynamicObject>::all_with(stage.owner.clone(), &resource).create(&PostParams::default(), &object).await?;
-    Ok(())
-}
-
-/// The nth webhook as its owner would write it for provider-http: the same registration (cognigy-api.md §2), active at once.
-fn wish(stage: &Stage, nth: usize, name: &str) -> Result<DynamicObject> {
-    let installation = stage.installation(0);
-    let base = installation.https_base_url().ok_or("the simulator was started without TLS")?;
-    let registration = json!({
-        "name": name, "url": installation.callback_url(name), "method": "POST",
-        "headers": fleet::headers(stage.conditions.seed, nth), "payloadFormat": "application/json",
-        "version": 1, "status": "active", "idempotencyKey": format!("{name}:1"),
-    });
-    // As in its examples: without `tostring` it would ask for an id that is not there yet.
-    let one = r#".payload.baseUrl + "/" + (.response.body.id | tostring)"#;
-    let resource = request();
-    Ok(serde_json::from_value(json!({
-        "apiVersion": resource.api_version, "kind": resource.kind, "metadata": {"name": name},
-        "spec": {
-            "forProvider": {
-                "headers": {
-                    "Accept": ["application/json"],
-                    "Authorization": [format!("Bearer {{{{ {CONFIGURATION}:{NAMESPACE}:token }}}}")],
-                    "Content-Type": ["application/json"],
-                    "X-Request-Id": [format!("webhook-reg-{name}-1")],
-                },
-                "payload": {"baseUrl": base.join("api/v1/integrations")?, "body": registration.to_string()},
-                "mappings": [
-                    {"action": "CREATE", "url": ".payload.baseUrl", "body": ".payload.body"},
-                    {"action": "OBSERVE", "url": one},
-                    {"action": "UPDATE", "url": one, "body": ".payload.body"},
-                    {"action": "REMOVE", "url": one},
-                ],
-            },
-            "providerConfigRef": {"name": CONFIGURATION},
-        },
-    }))?)
-}
-
-fn requests(stage: &Stage) -> Api<DynamicObject> {
-    Api::all_with(stage.owner.clone(), &request())
-}
-
-/// Its documentation's first choice is the one without a namespace.
-fn request() -> ApiResource {
-    resource("v1alpha2", "Request", "requests")
-}
-
-fn configuration() -> ApiResource {
-    resource("v1alpha1", "ProviderConfig", "providerconfigs")
-}
-
-fn resource(version: &str, kind: &str, plural: &str) -> ApiResource {
-    ApiResource::from_gvk_with_plural(&GroupVersionKind::gvk("http.crossplane.io", version, kind), plural)
 }
