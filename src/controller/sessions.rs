@@ -5,7 +5,7 @@
 //! *One table for errors*).
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeSet, HashMap},
     sync::{Mutex, MutexGuard, PoisonError},
     time::Instant,
 };
@@ -35,6 +35,8 @@ pub struct Connection {
     /// What the session was made from: the tenant's generation and the versions of its Secrets. Another fingerprint needs
     /// another session.
     pub fingerprint: String,
+    /// The scopes that the session was made for: those that the tenant names, or those of what its webhooks needed then.
+    pub scopes: BTreeSet<String>,
     /// The way to send; `None` while the tenant cannot even be read (a missing Secret).
     pub session: Option<Session>,
     /// The session that worked until its Secret or `ConfigMap` vanished: only for what is being deleted, since a namespace

@@ -492,3 +492,32 @@ async fn every_policy_goes_where_it_is_said_to_go_and_nowhere_else() {
     })
     .await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_first_webhooks_of_bots_wait_for_a_session_with_their_scopes_and_none_of_their_calls_is_refused() {
+    world(Options::default(), async |world| {
+        for (name, scopes) in [("production", json!([])), ("named", json!(cognigy_simulator::ALL_SCOPES))] {
+            world.tenant(name, json!({"auth": {"oauth2": {"scopes": scopes}}})).await;
+        }
+        world.policy("patient", json!({"intervalsMs": DOUBLING})).await;
+        for (tenant, registered) in [("production", "orders"), ("named", "refunds")] {
+            world.webhook(registered, json!({"tenantRef": {"name": tenant}})).await;
+            world.until_reason(registered, "Active").await;
+        }
+        let tokens = world.requests_to(Route::Token).len();
+        let of_bots: Vec<_> = (0..8).map(|nth| (World::nth(nth), ["production", "named"][nth % 2])).collect();
+        for (name, tenant) in &of_bots {
+            let id = world.bot_webhook(name);
+            let change = json!({"tenantRef": {"name": tenant}});
+            world.existing(name, json!({"botId": "support", "webhookId": id}), change).await;
+        }
+        for (name, _) in &of_bots {
+            world.until_reason(name, "Active").await;
+        }
+        let refused: Vec<_> = world.requests().into_iter().filter(|request| request.status == Some(403)).collect();
+        assert!(refused.is_empty(), "{refused:#?}");
+        // A tenant that names its scopes keeps the session that it has.
+        assert_eq!(world.requests_to(Route::Token).len(), tokens + 1);
+    })
+    .await;
+}

@@ -94,6 +94,8 @@ async fn connect(
         return Ok(suspended());
     }
     let fingerprint = observe::fingerprint(tenant, context);
+    // Before the session is made: what comes meanwhile is rather taken for missing in it than for being there.
+    let scopes = observe::scopes(tenant, context);
     let mut connection = match kept {
         Some(kept) if kept.fingerprint == fingerprint && kept.session.is_some() => kept,
         _ => {
@@ -109,7 +111,7 @@ async fn connect(
                     return Ok(Connection { farewell, ..broken });
                 }
             };
-            let connection = connecting(tenant, session, fingerprint);
+            let connection = connecting(tenant, session, fingerprint, scopes);
             if tenant.status.as_ref().is_none_or(|status| status.conditions.is_empty()) {
                 let verdict = status::verdict(tenant, &connection);
                 write(tenant, &connection, &verdict, None, None, context, api).await?;
@@ -132,6 +134,7 @@ async fn connect(
 fn broken(reason: Reason, message: String, fingerprint: String) -> Connection {
     Connection {
         fingerprint,
+        scopes: BTreeSet::new(),
         session: None,
         farewell: None,
         state: State::NotReady { reason, message },
@@ -145,9 +148,9 @@ fn suspended() -> Connection {
 }
 
 /// A connection that was not probed yet.
-fn connecting(tenant: &CognigyTenant, session: Session, fingerprint: String) -> Connection {
+fn connecting(tenant: &CognigyTenant, session: Session, fingerprint: String, scopes: BTreeSet<String>) -> Connection {
     let message = format!("connecting to {}", tenant.spec.base_url);
-    Connection { session: Some(session), ..broken(Reason::Connecting, message, fingerprint) }
+    Connection { session: Some(session), scopes, ..broken(Reason::Connecting, message, fingerprint) }
 }
 
 /// The connection that a pass over this tenant would make, or one over the `given` session; it is probed, and told to nobody.
@@ -155,14 +158,14 @@ pub(super) async fn rehearse(tenant: &CognigyTenant, context: &Context, given: O
     if tenant.spec.suspend {
         return suspended();
     }
-    let fingerprint = observe::fingerprint(tenant, context);
+    let (fingerprint, scopes) = (observe::fingerprint(tenant, context), observe::scopes(tenant, context));
     let made = match given {
         Some(session) => Ok(session),
         None => session(tenant, context).await,
     };
     match made {
         Ok(session) => {
-            let mut connection = connecting(tenant, session, fingerprint);
+            let mut connection = connecting(tenant, session, fingerprint, scopes);
             let used = context.index.surfaces_of_tenant(&ObjectKey::of(tenant));
             probe(&mut connection, Caller::default(), used.is_empty() || used.contains(&Surface::Integrations)).await;
             connection

@@ -47,11 +47,12 @@ pub fn fingerprint(tenant: &CognigyTenant, context: &Context) -> String {
     let versions = source_versions(tenant, context).into_iter();
     // The spec itself and not its generation, which the wish to be deleted moves too.
     let spec = serde_json::to_string(&tenant.spec).unwrap_or_default();
-    std::iter::once(spec)
-        .chain(versions)
-        .chain(config::scopes(tenant, &surfaces(tenant, context)))
-        .collect::<Vec<_>>()
-        .join("/")
+    std::iter::once(spec).chain(versions).chain(scopes(tenant, context)).collect::<Vec<_>>().join("/")
+}
+
+/// The scopes that the tenant's session is to have by now.
+pub fn scopes(tenant: &CognigyTenant, context: &Context) -> BTreeSet<String> {
+    config::scopes(tenant, &surfaces(tenant, context)).into_iter().collect()
 }
 
 /// The resourceVersions of a tenant's Secrets and `ConfigMap`s, as watched; empty for what is not there.

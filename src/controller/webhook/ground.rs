@@ -16,7 +16,7 @@ use super::{
 use crate::{
     api::{CognigyTenant, CognigyWebhook, ObjectKey, RECONCILE_REQUESTED_ANNOTATION, webhook::AppliedPolicy},
     cognigy::{Answer, ETag, Error, Place, Read, Session, Urgency, WebhookId},
-    controller::{backoff, context::Context, error::Failure},
+    controller::{backoff, context::Context, error::Failure, tenant::config},
 };
 
 /// The references of a webhook, resolved.
@@ -69,7 +69,14 @@ pub fn way(
     {
         return Way::Rest(wait);
     }
+    // Asked before the session is taken: one that comes in between has more.
+    let covered = covered(webhook, context, ground);
     match observe::line(ground.tenant_key, context) {
+        Line::Open(_) if !covered => {
+            // The tenant makes a session with these scopes now, and then asks for this pass again.
+            context.triggers.tenant(ground.tenant_key.clone());
+            Way::Rest(Action::requeue(report::SCOPES))
+        }
         Line::Open(session) => {
             let urgency = if is_resync(webhook, settled) && !owed { Urgency::Resync } else { Urgency::Change };
             Way::Open(session.on_behalf_of(caller::of(webhook, context, &session, urgency, place)))
@@ -79,6 +86,14 @@ pub fn way(
         Line::Closed(_) if settled => Way::Rest(Action::await_change()),
         Line::Closed(failure) => Way::Closed(failure),
     }
+}
+
+/// Whether the tenant's session was made for what this webhook needs: the first one of its kind comes when the session has
+/// other scopes. Where the tenant names its scopes itself, they are what every webhook has.
+fn covered(webhook: &CognigyWebhook, context: &Context, ground: Ground<'_>) -> bool {
+    let needed = config::scopes(ground.tenant, &config::surfaces(webhook).iter().copied().collect());
+    let connection = context.sessions.get(ground.tenant_key);
+    connection.is_none_or(|connection| needed.iter().all(|scope| connection.scopes.contains(scope)))
 }
 
 /// Whether a pass only compares: nothing is pending and nobody asked for it.

@@ -41,7 +41,7 @@ use crate::{
 /// How long after a change in Kubernetes' own trouble, or where nothing else says when.
 const SOON: Duration = Duration::from_millis(200);
 /// When to look again where the tenant does not ask for the pass before, as it does once it has another session.
-const SCOPES: Duration = Duration::from_secs(5);
+pub(super) const SCOPES: Duration = Duration::from_secs(5);
 
 /// What a pass that reached Cognigy leaves for the report.
 pub struct Left {
