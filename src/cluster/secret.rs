@@ -1,4 +1,4 @@
-//! Values of `Secret`s and `ConfigMap`s, read from the API server at the moment of use and never kept.
+//! Values of `Secret`s and `ConfigMap`s, read from the API server at the moment of use and not kept here.
 
 use std::fmt;
 

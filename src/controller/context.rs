@@ -24,6 +24,7 @@ use super::{
     observer::Observer,
     office::{Office, Outbox},
     sessions::Sessions,
+    tenant::Bundles,
     triggers::Triggers,
 };
 use crate::{
@@ -44,10 +45,12 @@ pub struct Context {
     pub policies: Cache<RetryPolicy>,
     /// The webhooks, as watched.
     pub webhooks: Cache<CognigyWebhook>,
-    /// The metadata of the Secrets, as watched; their data is read on use and never kept.
+    /// The metadata of the Secrets, as watched; their data is read on use and, but for CA bundles, never kept.
     pub secrets: Cache<PartialObjectMeta<Secret>>,
     /// The metadata of the `ConfigMap`s, as watched.
     pub config_maps: Cache<PartialObjectMeta<ConfigMap>>,
+    /// The tenants' CA bundles.
+    pub bundles: Arc<Bundles>,
     /// Who uses what.
     pub index: Index,
     /// The tenants' connections.
@@ -110,11 +113,12 @@ impl Context {
         let Caches { tenants, policies, webhooks, secrets, config_maps } = caches;
         let Equipment { client, settings, metrics, trail, stop } = equipment;
         let triggers = Arc::new(Triggers::default());
+        let bundles = Bundles::new(client.clone(), tenants.clone(), secrets.clone(), config_maps.clone());
+        let bundles = Arc::new(bundles);
         let outbox = Outbox::new(Office {
             client: client.clone(),
             tenants: tenants.clone(),
-            secrets: secrets.clone(),
-            config_maps: config_maps.clone(),
+            bundles: bundles.clone(),
             triggers: triggers.clone(),
             metrics: metrics.clone(),
             allow_insecure_http: settings.allow_insecure_http,
@@ -129,6 +133,7 @@ impl Context {
             webhooks,
             secrets,
             config_maps,
+            bundles,
             index: Index::default(),
             sessions: Sessions::default(),
             hosts: Hosts::new(),

@@ -6,14 +6,12 @@ use std::{
 };
 
 use futures::{FutureExt as _, future::BoxFuture};
-use k8s_openapi::api::core::v1::{ConfigMap, Secret};
-use kube::{ResourceExt as _, core::PartialObjectMeta};
+use kube::ResourceExt as _;
 use secrecy::{ExposeSecret as _, SecretString};
 
 use super::{
     context::{Cache, Context},
-    error::Failure,
-    tenant::config,
+    tenant::{Bundles, config},
     triggers::Triggers,
 };
 use crate::{
@@ -58,17 +56,15 @@ pub struct Office {
     pub client: kube::Client,
     /// The tenants.
     pub tenants: Cache<CognigyTenant>,
-    /// The metadata of the Secrets.
-    pub secrets: Cache<PartialObjectMeta<Secret>>,
-    /// The metadata of the `ConfigMap`s.
-    pub config_maps: Cache<PartialObjectMeta<ConfigMap>>,
+    /// Their CA bundles.
+    pub bundles: Arc<Bundles>,
     /// How passes are asked for.
     pub triggers: Arc<Triggers>,
     /// The figures.
     pub metrics: Metrics,
     /// `--allow-insecure-http`.
     pub allow_insecure_http: bool,
-    /// HTTP clients of the tenants, each with the version of the CA bundle that it trusts. Headers are not kept.
+    /// HTTP clients of the tenants, each with the name of the CA bundle that it trusts. Headers are not kept.
     pub clients: Mutex<HashMap<ObjectKey, (String, reqwest::Client)>>,
 }
 
@@ -100,25 +96,16 @@ impl Office {
 
     /// The tenant's HTTP client, made anew when its CA bundle changed.
     async fn client_of(&self, key: &ObjectKey, tenant: &CognigyTenant) -> Result<reqwest::Client, String> {
-        let version = self.bundle_version(key, tenant);
-        if let Some((_, client)) = self.lock().get(key).filter(|(of, _)| *of == version) {
+        let bundle = self.bundles.name(tenant);
+        if let Some((_, client)) = self.lock().get(key).filter(|(of, _)| *of == bundle) {
             return Ok(client.clone());
         }
-        let bundle = config::ca_bundle(tenant, &self.client).await.map_err(|failure: Failure| failure.message())?;
-        let pem = bundle.as_ref().map(|pem| pem.expose_secret().as_bytes());
+        let pem = self.bundles.of(tenant).await.map_err(|failure| failure.message())?;
+        let pem = pem.as_ref().map(|pem| pem.expose_secret().as_bytes());
         let limit = outbox::sink::time_limit(SinkKind::DeadLetter);
         let client = http_client(pem, limit, JudgedNames::default()).map_err(|error| error.to_string())?;
-        self.lock().insert(key.clone(), (version, client.clone()));
+        self.lock().insert(key.clone(), (bundle, client.clone()));
         Ok(client)
-    }
-
-    fn bundle_version(&self, key: &ObjectKey, tenant: &CognigyTenant) -> String {
-        let Some(bundle) = &tenant.spec.ca_bundle else { return String::new() };
-        let at = |name: &str| ObjectKey::new(&*key.namespace, name);
-        let map =
-            bundle.config_map_ref.as_ref().and_then(|one| self.config_maps.get(&at(&one.name))?.resource_version());
-        let secret = bundle.secret_ref.as_ref().and_then(|one| self.secrets.get(&at(&one.name))?.resource_version());
-        format!("{bundle:?}/{map:?}/{secret:?}")
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<ObjectKey, (String, reqwest::Client)>> {

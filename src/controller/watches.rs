@@ -214,6 +214,7 @@ pub async fn tenants(
             context.memos.forget(uid);
             context.outbox.courier.forget(uid);
             context.outbox.forget_tenant(key);
+            context.bundles.forget(key);
             context.index.forget_tenant(key);
             context.sessions.forget(key);
             context.figures.forget(key);

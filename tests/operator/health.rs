@@ -4,7 +4,7 @@ use cognigy_operator::api::{
     CognigyWebhook,
     webhook::{HealthResult, State},
 };
-use cognigy_simulator::{Answer, Certificate, Options, Route};
+use cognigy_simulator::{Answer, Certificate, Options, Route, Simulator};
 use serde_json::json;
 
 use crate::harness::{World, message, reasons, true_conditions, world};
@@ -181,6 +181,34 @@ async fn the_check_is_what_the_callback_will_get_later_and_its_result_is_told() 
         let told = format!("{:?}{}", world.events("orders").await, serde_json::to_string(&webhook).unwrap());
         assert!(!told.contains("hook-secret-4711"), "{told}");
         assert!(!format!("{:?}", world.audit_lines()).contains("hook-secret-4711"));
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_ca_bundle_is_read_once_for_all_checks_and_once_more_when_it_changed() {
+    const MANY: usize = 12;
+    world(Options::default(), async |world| {
+        world.tenant("production", json!({})).await;
+        world.webhooks(MANY, json!({})).await;
+        let names: Vec<_> = (0..MANY).map(World::nth).collect();
+        for name in &names {
+            world.until_reason(name, "Active").await;
+        }
+        // The API server writes its audit log after its answer, and each verdict comes after its check.
+        let told = async || names.iter().all(|name| world.writes(name).len() >= 3);
+        world.eventually("claim, id and verdict of each", told).await;
+        assert_eq!(world.reads("configmaps", "simulator-ca"), 1);
+
+        let strangers = Simulator::start(Options::default()).unwrap();
+        world.config_map("simulator-ca", "ca.crt", &strangers.ca_pem()).await;
+        world.until_tenant("production", "TlsFailed").await;
+        world.config_map("simulator-ca", "ca.crt", &world.ca_pem()).await;
+        world.until_tenant("production", "Connected").await;
+        world.webhook("late", json!({})).await;
+        world.until_reason("late", "Active").await;
+        world.eventually("claim, id and verdict", async || world.writes("late").len() >= 3).await;
+        assert_eq!(world.reads("configmaps", "simulator-ca"), 3, "one for each bundle");
     })
     .await;
 }

@@ -11,9 +11,9 @@ use url::Url;
 use crate::{
     api::{
         CognigyTenant, CognigyWebhook, ObjectKey, SinkKind,
-        tenant::{AuthMethod, ClientAuthentication, Concurrency},
+        tenant::{AuthMethod, CaBundle, ClientAuthentication, Concurrency},
     },
-    cluster::secret::Source,
+    cluster::secret::{self, Source},
     cognigy::{self, Auth, BreakerConfig, SessionConfig, Surface},
     controller::error::Failure,
     net::judge_literal,
@@ -54,8 +54,12 @@ pub async fn read(
 ) -> Result<SessionConfig, Failure> {
     // A URL that is wrong is told before a Secret that is missing.
     urls(tenant, allow_http)?;
-    let values = values(tenant, client).await?;
-    config(tenant, values, surfaces, allow_http)
+    let credentials = credentials(tenant, client).await?;
+    let ca_bundle = match &tenant.spec.ca_bundle {
+        Some(reference) => Some(ca_bundle(reference, &ObjectKey::of(tenant).namespace, client).await?.0),
+        None => None,
+    };
+    config(tenant, Values { credentials, ca_bundle }, surfaces, allow_http)
 }
 
 /// The way to authenticate.
@@ -67,11 +71,11 @@ pub fn method(tenant: &CognigyTenant) -> Result<AuthMethod<'_>, Failure> {
         .ok_or_else(|| Failure::InvalidSpec("spec.auth must have exactly one of oauth2, apiKey and bearerToken".into()))
 }
 
-/// Reads what the tenant's references lead to, each object once.
-async fn values(tenant: &CognigyTenant, client: &Client) -> Result<Values, Failure> {
+/// Reads what the tenant's calls are authenticated with.
+pub async fn credentials(tenant: &CognigyTenant, client: &Client) -> Result<Credentials, Failure> {
     let namespace = ObjectKey::of(tenant).namespace;
     let secret = async |name: &str| Source::secret(client, &namespace, name).await;
-    let credentials = match method(tenant)? {
+    Ok(match method(tenant)? {
         AuthMethod::OAuth2(oauth2) => {
             let reference = &oauth2.credentials_secret_ref;
             let source = secret(&reference.name).await?;
@@ -86,8 +90,7 @@ async fn values(tenant: &CognigyTenant, client: &Client) -> Result<Values, Failu
         AuthMethod::BearerToken(token) => {
             Credentials::BearerToken(secret(&token.secret_ref.name).await?.text(&token.secret_ref.key)?)
         }
-    };
-    Ok(Values { credentials, ca_bundle: ca_bundle(tenant, client).await? })
+    })
 }
 
 /// Judges the URLs that credentials and messages are sent to, as far as that needs no name server; gives the base URL.
@@ -176,19 +179,20 @@ pub fn scopes(tenant: &CognigyTenant, surfaces: &BTreeSet<Surface>) -> Vec<Strin
     }
 }
 
-/// The tenant's CA bundle (PEM); also for callback health checks.
-pub async fn ca_bundle(tenant: &CognigyTenant, client: &Client) -> Result<Option<SecretString>, Failure> {
-    let Some(bundle) = &tenant.spec.ca_bundle else { return Ok(None) };
-    let namespace = ObjectKey::of(tenant).namespace;
-    let (source, key) = match (&bundle.config_map_ref, &bundle.secret_ref) {
-        (Some(reference), None) => (Source::config_map(client, &namespace, &reference.name).await?, &reference.key),
-        (None, Some(reference)) => (Source::secret(client, &namespace, &reference.name).await?, &reference.key),
+/// Reads a CA bundle (PEM), with the resourceVersion of the object that it is in.
+pub async fn ca_bundle(
+    reference: &CaBundle,
+    namespace: &str,
+    client: &Client,
+) -> Result<(SecretString, String), Failure> {
+    Ok(match (&reference.config_map_ref, &reference.secret_ref) {
+        (Some(map), None) => secret::config_map_key(client, namespace, &map.name, &map.key).await?,
+        (None, Some(secret)) => secret::secret_key(client, namespace, &secret.name, &secret.key).await?,
         _ => {
             let message = "spec.caBundle must have exactly one of configMapRef and secretRef";
             return Err(Failure::InvalidSpec(message.into()));
         }
-    };
-    Ok(Some(source.text(key)?))
+    })
 }
 
 /// The schema's bounds start at 1.

@@ -1,6 +1,7 @@
 //! Tenants: a connection is made, probed once, kept for the webhooks, and told.
 
 mod alerts;
+mod bundles;
 pub mod config;
 pub mod observe;
 mod status;
@@ -13,6 +14,7 @@ use std::{
 
 use kube::{Api, Resource as _, ResourceExt as _, runtime::controller::Action};
 
+pub use self::bundles::Bundles;
 use self::{alerts::Seen, status::Verdict};
 use super::{
     backoff,

@@ -75,8 +75,12 @@ fn surfaces(tenant: &CognigyTenant, context: &Context) -> BTreeSet<Surface> {
     if used.is_empty() { BTreeSet::from([Surface::Integrations, Surface::Webhooks]) } else { used }
 }
 
-/// Reads the tenant's Secrets and `ConfigMap`, once each.
+/// Reads the tenant's Secrets, once each, and its CA bundle where it is not known.
 pub async fn read(tenant: &CognigyTenant, context: &Context) -> Result<SessionConfig, Failure> {
     let allow_http = context.settings.allow_insecure_http;
-    config::read(tenant, &context.client, &surfaces(tenant, context), allow_http).await
+    // A URL that is wrong is told before a Secret that is missing.
+    config::urls(tenant, allow_http)?;
+    let credentials = config::credentials(tenant, &context.client).await?;
+    let values = config::Values { credentials, ca_bundle: context.bundles.of(tenant).await? };
+    config::config(tenant, values, &surfaces(tenant, context), allow_http)
 }

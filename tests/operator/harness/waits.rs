@@ -170,6 +170,14 @@ impl World {
             .collect()
     }
 
+    /// How often the operator read an object of this resource and name, from the API server's own audit log.
+    pub fn reads(&self, resource: &str, name: &str) -> usize {
+        let events = self.plane.audit_events().unwrap().into_iter();
+        let own = events.filter(|event| event.user == self.user && event.namespace.as_deref() == Some(&self.namespace));
+        own.filter(|event| event.verb == "get" && event.resource == resource && event.name.as_deref() == Some(name))
+            .count()
+    }
+
     /// Waits until whatever is created next is younger than this: creation times have whole seconds.
     pub async fn until_older(&self, webhook: &CognigyWebhook) {
         let created = webhook.metadata.creation_timestamp.as_ref().unwrap().0.as_second();

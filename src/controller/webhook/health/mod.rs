@@ -32,7 +32,7 @@ use crate::{
         webhook::{CertificateWarning, Health, HealthResult},
     },
     cognigy::Registration,
-    controller::{context::Context, error::Failure, office, tenant},
+    controller::{context::Context, error::Failure, office},
     outbox::message::Monitoring,
     probe::{Check, Report},
     traces,
@@ -46,7 +46,7 @@ async fn probe(
     registration: &Registration,
 ) -> Result<Report, Failure> {
     let settings = webhook.spec.health_check();
-    let bundle = tenant::config::ca_bundle(&wish.tenant, &context.client).await?;
+    let bundle = context.bundles.of(&wish.tenant).await?;
     let check = Check {
         url: registration.url.clone(),
         headers: registration
