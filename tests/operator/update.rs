@@ -1,10 +1,11 @@
 //! A live webhook is changed in place.
 
-use cognigy_operator::api::webhook::State;
-use cognigy_simulator::{Options, Route};
+use cognigy_operator::api::{CognigyWebhook, webhook::State};
+use cognigy_simulator::{Fault, Options, Route};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use serde_json::{Value, json};
 
-use crate::harness::{World, reasons, true_conditions, world};
+use crate::harness::{World, condition, message, reasons, true_conditions, world};
 
 const PATIENT: [i64; 2] = [1000, 2500];
 
@@ -130,7 +131,7 @@ async fn a_changed_policy_is_written_again_for_its_users_only() {
         };
         world.until_sim("the new policy", written).await;
         world
-            .until("orders", |webhook: &cognigy_operator::api::CognigyWebhook| {
+            .until("orders", |webhook: &CognigyWebhook| {
                 let status = webhook.status.clone().unwrap_or_default();
                 status.retry_policy.is_some_and(|policy| policy.generation == 2)
             })
@@ -146,13 +147,103 @@ async fn a_changed_policy_is_written_again_for_its_users_only() {
     .await;
 }
 
+/// What was called about a webhook since the log was cleared.
+fn calls(world: &World, id: &str) -> Vec<Route> {
+    let requests = world.requests().into_iter().filter(|request| request.path.ends_with(id));
+    requests.filter_map(|request| request.route).collect()
+}
+
+impl World {
+    /// Changes the policy `patient`, waits until that is told of `orders`, and gives the calls that it took.
+    async fn calls_of_a_policy(&self, generation: i64) -> Vec<Route> {
+        self.clear_log();
+        self.policy("patient", json!({"intervalsMs": [generation * 1000]})).await;
+        let webhook = self
+            .until("orders", |webhook: &CognigyWebhook| {
+                let status = webhook.status.clone().unwrap_or_default();
+                status.retry_policy.is_some_and(|policy| policy.generation == generation)
+                    && told_ready(&status.conditions)
+            })
+            .await;
+        calls(self, &webhook.status.unwrap().webhook_id.unwrap())
+    }
+}
+
+fn told_ready(conditions: &[Condition]) -> bool {
+    condition(conditions, "Ready").is_some_and(|ready| ready.status == "True")
+}
+
+/// What a changed policy costs where it has to be looked whether the registration is as it should be.
+const LOOKED: [Route; 3] = [Route::GetWebhook, Route::GetIntegration, Route::PutWebhook];
+/// What it costs where the entity tag says so.
+const TAGGED: [Route; 2] = [Route::GetWebhook, Route::PutWebhook];
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_changed_policy_costs_a_read_and_a_write_where_the_tag_says_that_the_registration_stands() {
+    world(Options::default(), async |world| {
+        live(world, json!({"retryPolicyRef": {"name": "patient"}})).await;
+        // The answer to the activation, which came last, tells no tag.
+        assert_eq!(world.calls_of_a_policy(2).await, LOOKED);
+        assert_eq!(world.calls_of_a_policy(3).await, TAGGED);
+        world.stop_operator().await;
+        world.start_operator().await;
+        assert_eq!(world.calls_of_a_policy(4).await, TAGGED);
+        assert_eq!(world.interruptions("orders"), []);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_registration_that_changed_together_with_the_policy_is_corrected() {
+    world(Options::default(), async |world| {
+        live(world, json!({"retryPolicyRef": {"name": "patient"}})).await;
+        assert_eq!(world.calls_of_a_policy(2).await, LOOKED);
+        world.stop_operator().await;
+        let id = world.get("orders").await.status.unwrap().webhook_id.unwrap();
+        assert!(world.change_behind(&id, json!({"url": "https://elsewhere.example.com/x"})));
+        world.start_operator().await;
+        let calls = world.calls_of_a_policy(3).await;
+        assert!(calls.starts_with(&LOOKED) && calls.ends_with(&[Route::UpdateIntegration]), "{calls:?}");
+        assert_eq!(world.integrations()[0].url, world.callback_url("orders").as_str());
+
+        // Just before the write, which so is a conflict.
+        assert_eq!(world.calls_of_a_policy(4).await, LOOKED);
+        let behind = json!({"url": "https://elsewhere.example.com/y"});
+        world.fault(Fault::on(Route::PutWebhook).times(1).change_behind(behind));
+        let calls = world.calls_of_a_policy(5).await;
+        let again = [&TAGGED[..], &LOOKED[..], &[Route::UpdateIntegration]].concat();
+        assert_eq!(calls, again);
+        assert_eq!(world.integrations()[0].url, world.callback_url("orders").as_str());
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refused_policy_tells_no_value_of_a_header_though_the_registration_was_not_read() {
+    world(Options::default(), async |world| {
+        world.secret("orders-hook", &[("api-key", "k3y-value-one")]).await;
+        let headers = json!([{"name": "X-Api-Key", "secretKeyRef": {"name": "orders-hook", "key": "api-key"}}]);
+        live(world, json!({"retryPolicyRef": {"name": "patient"}, "headersFrom": headers})).await;
+        assert_eq!(world.calls_of_a_policy(2).await, LOOKED);
+        world.clear_log();
+        let refusal = json!({"detail": "X-Api-Key may not be k3y-value-one"});
+        world.fault(Fault::on(Route::PutWebhook).times(1).status(422).body(refusal));
+        world.policy("patient", json!({"intervalsMs": [3000]})).await;
+        let refused = world.until_reason("orders", "Rejected").await;
+        assert!(message(&refused).contains("X-Api-Key may not be"), "{}", message(&refused));
+        assert_eq!(calls(world, &refused.status.clone().unwrap().webhook_id.unwrap()), TAGGED);
+        assert!(!format!("{refused:?} {:?}", world.events("orders").await).contains("-value-"));
+    })
+    .await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_policy_that_is_no_longer_referred_to_stays_there_and_is_no_longer_told() {
     world(Options::default(), async |world| {
         live(world, json!({"retryPolicyRef": {"name": "patient"}})).await;
         world.webhook("orders", json!({})).await;
         let webhook = world
-            .until("orders", |webhook: &cognigy_operator::api::CognigyWebhook| {
+            .until("orders", |webhook: &CognigyWebhook| {
                 webhook.status.as_ref().is_some_and(|s| s.observed_generation == Some(2) && s.retry_policy.is_none())
             })
             .await;

@@ -9,7 +9,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::{ground::Ground, health, observe, status::conditions};
 use crate::{
-    api::{CognigyTenant, CognigyWebhook, Reason, webhook},
+    api::{CognigyTenant, CognigyWebhook, CognigyWebhookStatus, Reason, webhook},
     controller::{
         backoff,
         context::Context,
@@ -38,11 +38,23 @@ pub fn name(webhook: &CognigyWebhook, ground: Ground<'_>) -> String {
 /// An outage of the callback changes nothing of that.
 pub fn settled(webhook: &CognigyWebhook, ground: Ground<'_>) -> bool {
     let Some(status) = &webhook.status else { return false };
+    (is_ready(&status.conditions) || health::in_outage(webhook))
+        && is_of_now(webhook, status, ground)
+        && status.retry_policy.as_ref() == ground.policy
+}
+
+/// Whether the last pass went well and nothing that the registration is made from has changed since, whatever became of the policy:
+/// under the entity tag that was known then, it is as wished.
+pub fn registered(webhook: &CognigyWebhook, ground: Ground<'_>) -> bool {
+    let Some(status) = &webhook.status else { return false };
+    is_ready(&status.conditions) && is_of_now(webhook, status, ground)
+}
+
+/// Whether a status speaks of the present spec and Secrets.
+fn is_of_now(webhook: &CognigyWebhook, status: &CognigyWebhookStatus, ground: Ground<'_>) -> bool {
     status.observed_generation == webhook.metadata.generation
-        && (is_ready(&status.conditions) || health::in_outage(webhook))
         && (webhook.spec.is_existing() || status.version == Some(webhook.spec.version()))
         && status.secret_versions == *ground.secret_versions
-        && status.retry_policy.as_ref() == ground.policy
 }
 
 /// The failure that the status tells of, where it is of this very change.

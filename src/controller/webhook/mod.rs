@@ -130,6 +130,8 @@ fn open<'a>(
     let mut pass = Pass::new(context, webhook.clone(), session, Some(wish), version, (world, book));
     pass.settled = settled;
     pass.matching = settled || memo.matching.is_some_and(|matching| matching == change::name(webhook, wish.ground()));
+    let moved = memo.base_url.is_some_and(|known| known != *pass.session.base_url());
+    pass.standing = pass.book.tag.clone().filter(|_| change::registered(webhook, wish.ground()) && !moved);
     pass.unhealthy = unhealthy;
     pass
 }

@@ -26,7 +26,7 @@ use super::{
 use crate::{
     api::{CognigyWebhook, EventReason, FINALIZER, webhook::Drift},
     cluster::{audit::Fact, metadata},
-    cognigy::{Error, Integration, IntervalPolicy, Registration, Session, Status, WebhookId},
+    cognigy::{ETag, Error, Integration, IntervalPolicy, Registration, Session, Status, WebhookId},
     controller::{context::Context, error::Failure, rehearsal::Registered},
 };
 
@@ -53,6 +53,9 @@ pub struct Pass<'a> {
     pub settled: bool,
     /// What Cognigy had under the known entity tag was as wished: a 304 says that it still is.
     pub matching: bool,
+    /// The entity tag under which the registration was as it is wished now, whatever became of the policy: where Cognigy still
+    /// tells it, the registration need not be read.
+    pub standing: Option<ETag>,
     /// What differed from the wish when it was read.
     pub drift: Vec<Drift>,
     /// The last health check's failure.
@@ -125,6 +128,7 @@ impl<'a> Pass<'a> {
             book,
             settled: false,
             matching: false,
+            standing: None,
             drift: Vec::new(),
             unhealthy: None,
             version,

@@ -17,8 +17,9 @@ impl Pass<'_> {
     pub(super) async fn read_webhook(&mut self) -> Result<(), Failure> {
         let id = self.id()?;
         let known = self.world.known().copied();
-        let conditional = self.matching && known.is_some_and(|known| !known.seen);
-        let tag = self.book.tag.clone().filter(|_| conditional);
+        let first = known.is_some_and(|known| !known.seen);
+        let tag = self.book.tag.clone().filter(|_| self.matching && first);
+        let standing = self.standing.take().filter(|_| first);
         let listing_age = self.wish.and_then(|wish| ground::listing_age(&self.object, &wish.tenant, self.settled));
         let tenant = self.object.tenant_key();
         let answer = match ground::read(self.context, &self.session, &tenant, &id, (tag.as_ref(), listing_age)).await {
@@ -63,6 +64,10 @@ impl Pass<'_> {
                 known.tagged = true;
                 let active = known.active;
                 self.book.tag = webhook.tag().cloned().or(answer.etag);
+                if standing.is_some() && standing == self.book.tag {
+                    known.registration = Compared::Same;
+                    self.standing = standing;
+                }
                 self.book.webhook = Some(webhook);
                 self.book.set_active(self.version.into(), active);
             }

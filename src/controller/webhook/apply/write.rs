@@ -23,6 +23,8 @@ impl Pass<'_> {
             return Ok(());
         };
         let Some(wished) = &wish.policy else { return Ok(()) };
+        // The answer may repeat the registration's headers: from now on their values are known, and hidden.
+        self.wished(Status::Inactive).await?;
         let (note, latency, tag) = match policy::write(
             (self.context, &self.object),
             &self.session,
@@ -39,6 +41,10 @@ impl Pass<'_> {
                 if let Some(known) = self.world.known_mut() {
                     known.policy = Compared::Unread;
                     known.tagged = false;
+                    if self.standing.take().is_some() {
+                        // Only the tag said so, and that is no longer the one.
+                        known.registration = Compared::Unread;
+                    }
                 }
                 return Ok(());
             }
