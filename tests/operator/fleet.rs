@@ -140,7 +140,7 @@ impl<'a> Fleet<'a> {
             assert!(*times <= EACH / 4, "{write}: {times} times");
         }
         let webhooks = self.registered.len() + self.of_a_bot.len();
-        assert!(spent.read_again <= webhooks, "{} reads of {webhooks} webhooks", spent.read_again);
+        assert!(spent.read_again <= webhooks, "{} reads for {webhooks} webhooks", spent.read_again);
     }
 }
 

@@ -30,7 +30,7 @@ pub struct Spent {
     pub shared: BTreeMap<Route, usize>,
     /// Reads of the API server by what was read; the lists and watches of the start apart.
     pub reads: BTreeMap<String, usize>,
-    /// Reads of webhooks of which the watch lagged behind the operator's own write.
+    /// Reads of what is watched, where the watch lagged behind the operator's own write.
     pub read_again: usize,
     /// Writes to what is no webhook, by their kind.
     pub other_writes: BTreeMap<String, usize>,
@@ -65,7 +65,7 @@ impl Spent {
                 let write = if request.subresource.is_some() { STATUS } else { METADATA };
                 self.of_each.entry(name).or_default().writes.push(write);
             }
-            ("cognigywebhooks", "get") => self.read_again += 1,
+            (_, "get") if request.group == "cognigy.io" => self.read_again += 1,
             (resource, "get" | "list") => *self.reads.entry(format!("{resource} {name}")).or_default() += 1,
             (resource, verb) => *self.other_writes.entry(format!("{verb} {resource}")).or_default() += 1,
         }
