@@ -98,6 +98,7 @@ fn registered(group: &mut BenchmarkGroup<'_, WallTime>, runtime: &Runtime) {
 fn compare(criterion: &mut Criterion) {
     install_crypto_provider();
     let runtime = Runtime::new().unwrap();
+    let _in_it = runtime.enter();
     let mut group = criterion.benchmark_group("catalogue of 10000");
     group.sample_size(10).throughput(Throughput::Elements(MANY as u64));
     of_a_bot(&mut group, &runtime);
