@@ -149,7 +149,7 @@ impl Error {
     }
 
     /// The same error without what no message may show.
-    pub(super) fn redacted(mut self, secrets: &Redactor) -> Self {
+    pub(crate) fn redacted(mut self, secrets: &Redactor) -> Self {
         self.detail = self.detail.map(|text| secrets.redact(&text));
         self.trace_id = self.trace_id.map(|text| secrets.redact(&text));
         self

@@ -221,8 +221,9 @@ impl Webhook {
 }
 
 impl Integration {
-    /// Reads a registration; only its id is indispensable.
-    pub(crate) fn read(document: &Value, tag: Option<ETag>) -> Result<Self, String> {
+    /// Reads a registration as Cognigy shows it, with the entity tag of the answer; only its id is indispensable. The error
+    /// says what is wrong with that.
+    pub fn read(document: &Value, tag: Option<ETag>) -> Result<Self, String> {
         let (id, mut raw) = identified(document)?;
         for field in OWN_BY_SERVER {
             raw.remove(field);

@@ -44,6 +44,19 @@ async fn a_webhook_deleted_behind_our_back_is_registered_again() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_resync_period_that_is_shortened_counts_for_what_was_compared_under_the_longer_one() {
+    world(Options::default(), async |world| {
+        world.tenant("production", json!({"resyncPeriodSeconds": 86400})).await;
+        world.webhook("orders", json!({})).await;
+        let id = world.until_reason("orders", "Active").await.status.unwrap().webhook_id.unwrap();
+        world.tenant("production", json!({"resyncPeriodSeconds": 5})).await;
+        assert!(world.change_behind(&id, json!({"url": "https://elsewhere.example/"})));
+        world.until_event("orders", "DriftCorrected").await;
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_policy_changed_behind_our_back_is_corrected_and_told() {
     world(Options::default(), async |world| {
         let id = live(world, json!({})).await;

@@ -1,6 +1,7 @@
 //! The project's own commands: `cargo xtask …`.
 
 mod argocd;
+mod bench;
 mod cargo;
 mod chart;
 mod control_plane;
@@ -35,6 +36,8 @@ enum Command {
     Advisories,
     /// Write deploy/argocd/argocd-cm.yaml, from the scripts beside it
     Argocd,
+    /// Measure what a fleet of webhooks costs, beside a script, provider-http and the physical limit; takes long
+    Bench(bench::Args),
     /// Write what of the Helm chart is written by machine: the values in its README, its definitions, its
     /// rules and dashboard, deploy/install.yaml
     Chart,
@@ -61,6 +64,7 @@ fn main() -> ExitCode {
     let result = match Args::parse().command {
         Command::Advisories => deny::advisories(),
         Command::Argocd => argocd::run(),
+        Command::Bench(args) => bench::run(&args),
         Command::Chart => chart::run(),
         Command::ControlPlane => control_plane::run(),
         Command::Crds => crds::run(),

@@ -18,10 +18,18 @@ pub(crate) const OPERATOR: &str = "cognigy-operator";
 /// How often a long build says that it goes on, where cargo has no terminal to draw its progress on.
 const SIGN_OF_LIFE: Duration = Duration::from_secs(20);
 
+/// The profile of everyday builds.
+const DEV: &str = "dev";
+
 /// Builds a program and the operator that it runs.
 pub(crate) fn build(program: &str) -> Result<()> {
+    build_as(program, DEV)
+}
+
+/// The same with another profile.
+pub(crate) fn build_as(program: &str, profile: &str) -> Result<()> {
     eprintln!("building the operator and the {program}: some minutes the first time, seconds from then on");
-    let command = cargo(["build", "--package", OPERATOR, "--package", program, "--bins"]);
+    let command = cargo(["build", "--profile", profile, "--package", OPERATOR, "--package", program, "--bins"]);
     if io::stderr().is_terminal() {
         return run(command);
     }
@@ -42,4 +50,11 @@ pub(crate) fn build(program: &str) -> Result<()> {
 pub(crate) fn built(program: &str) -> Result<PathBuf> {
     let here = env::current_exe().map_err(|error| format!("cannot find the folder of cargo's programs: {error}"))?;
     Ok(here.with_file_name(program))
+}
+
+/// Those of another profile are in a folder beside, of its name.
+pub(crate) fn built_as(program: &str, profile: &str) -> Result<PathBuf> {
+    let everyday = built(program)?;
+    let folders = everyday.parent().and_then(|folder| folder.parent());
+    Ok(folders.ok_or("cannot find the folder of cargo's programs")?.join(profile).join(program))
 }

@@ -1,6 +1,10 @@
 //! The audit log of the API server: who did what, and how it was answered.
 
-use std::path::Path;
+use std::{
+    fs::File,
+    io::{Read as _, Seek as _, SeekFrom},
+    path::Path,
+};
 
 use serde::Deserialize;
 use serde_json::Value;
@@ -107,10 +111,21 @@ struct ResponseStatus {
     code: u16,
 }
 
-/// Reads the answered requests in the order of the log.
-pub(crate) fn read(path: &Path) -> Result<Vec<AuditEvent>> {
-    let log = std::fs::read(path).while_trying(|| format!("read {}", path.display()))?;
+/// Reads the answered requests in the order of the log, from a position on.
+pub(crate) fn read(path: &Path, from: u64) -> Result<Vec<AuditEvent>> {
+    let mut log = Vec::new();
+    let read = |mut file: File| {
+        file.seek(SeekFrom::Start(from))?;
+        file.read_to_end(&mut log)
+    };
+    File::open(path).and_then(read).while_trying(|| format!("read {}", path.display()))?;
     parse(&log)
+}
+
+/// Where the next line of the log begins, or the one that is being written.
+pub(crate) fn position(path: &Path) -> Result<u64> {
+    let log = std::fs::read(path).while_trying(|| format!("read {}", path.display()))?;
+    Ok(log.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end as u64 + 1))
 }
 
 /// A last line without its end is still being written and is left for the next time.

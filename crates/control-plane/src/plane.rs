@@ -275,7 +275,17 @@ impl ControlPlane {
 
     /// All requests answered so far. A request's event can come a moment later than its answer.
     pub fn audit_events(&self) -> Result<Vec<AuditEvent>> {
-        audit::read(self.audit_log_path().ok_or(Error::NoAuditLog)?)
+        self.audit_events_after(0)
+    }
+
+    /// How far the audit log is, for [`audit_events_after`](Self::audit_events_after).
+    pub fn audit_position(&self) -> Result<u64> {
+        audit::position(self.audit_log_path().ok_or(Error::NoAuditLog)?)
+    }
+
+    /// All requests answered since the audit log was as far as this.
+    pub fn audit_events_after(&self, position: u64) -> Result<Vec<AuditEvent>> {
+        audit::read(self.audit_log_path().ok_or(Error::NoAuditLog)?, position)
     }
 
     /// Where keys, data and the logs of both processes (`etcd.log`, `kube-apiserver.log`) are.

@@ -12,7 +12,10 @@ use kube::{
 };
 use serde::de::DeserializeOwned;
 
-use crate::exit::{Error, Result, Trying as _};
+use crate::{
+    candidates,
+    exit::{Error, Result, Trying as _},
+};
 
 /// The flags of kubectl that say which cluster and which namespace is meant.
 #[derive(Clone, Debug, Args)]
@@ -21,10 +24,10 @@ pub struct Flags {
     #[arg(long, global = true, value_name = "FILE")]
     pub kubeconfig: Option<PathBuf>,
     /// The context of the kubeconfig to use
-    #[arg(long, global = true, value_name = "NAME")]
+    #[arg(long, global = true, value_name = "NAME", add = candidates::contexts())]
     pub context: Option<String>,
     /// The namespace to look into [default: the context's]
-    #[arg(short, long, global = true, value_name = "NAMESPACE")]
+    #[arg(short, long, global = true, value_name = "NAMESPACE", add = candidates::namespaces())]
     pub namespace: Option<String>,
 }
 

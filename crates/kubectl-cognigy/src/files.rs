@@ -6,22 +6,63 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use clap::Args;
+
 use crate::exit::{Error, Result};
 
 /// Which files of a folder are manifests, as kubectl has it.
 const ENDINGS: [&str; 3] = ["yaml", "yml", "json"];
 
-/// Whether a file of a folder is a manifest by its name.
-pub fn is_manifest(path: &Path) -> bool {
-    path.extension().is_some_and(|ending| ENDINGS.iter().any(|known| ending == *known))
+/// The flag of kubectl that says how deep folders are looked into.
+#[derive(Clone, Copy, Debug, Args)]
+pub struct Depth {
+    /// Read folders with all that is below them
+    #[arg(short = 'R', long)]
+    pub recursive: bool,
 }
 
-/// What a folder holds, by name.
-pub fn in_folder(path: &Path) -> Result<Vec<PathBuf>> {
-    let entries: Vec<_> = fs::read_dir(path).and_then(Iterator::collect).map_err(|error| at(path, error))?;
-    let mut paths: Vec<_> = entries.iter().map(fs::DirEntry::path).collect();
-    paths.sort();
-    Ok(paths)
+impl Depth {
+    /// The files that these paths name: themselves (`-` is standard input), or the manifests of a folder by their names. A
+    /// folder in which there is none is an error.
+    pub fn manifests(self, paths: &[PathBuf]) -> Result<Vec<PathBuf>> {
+        let mut files = Vec::new();
+        for path in paths {
+            if path == Path::new("-") || !path.is_dir() {
+                files.push(path.clone());
+                continue;
+            }
+            let found = self.in_folder(path)?;
+            if found.is_empty() {
+                let (path, hint) = (path.display(), if self.recursive { "" } else { "; -R looks below it too" });
+                return Err(Error::Told(format!("there is no .yaml, .yml or .json file in {path}{hint}")));
+            }
+            files.extend(found);
+        }
+        Ok(files)
+    }
+
+    /// Links to folders are not followed: they may lead in a circle.
+    fn in_folder(self, path: &Path) -> Result<Vec<PathBuf>> {
+        let entries: Vec<_> = fs::read_dir(path).and_then(Iterator::collect).map_err(|error| at(path, error))?;
+        let mut paths: Vec<_> = entries.iter().map(fs::DirEntry::path).collect();
+        paths.sort();
+        let mut found = Vec::new();
+        for path in paths {
+            if fs::symlink_metadata(&path).map_err(|error| at(&path, error))?.is_dir() {
+                if self.recursive {
+                    found.extend(self.in_folder(&path)?);
+                }
+            } else if is_manifest(&path) && path.is_file() {
+                found.push(path);
+            }
+        }
+        Ok(found)
+    }
+}
+
+/// Whether a file of a folder is a manifest by its name.
+fn is_manifest(path: &Path) -> bool {
+    path.extension().is_some_and(|ending| ENDINGS.iter().any(|known| ending == *known))
 }
 
 /// The text of a file; `-` is standard input.

@@ -15,6 +15,7 @@
 //! Types, client and mathematics are the operator's own library: nothing here knows how Cognigy is spoken to or what a policy means.
 
 mod actions;
+mod candidates;
 mod check;
 mod cli;
 mod cluster;

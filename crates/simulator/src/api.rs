@@ -1,4 +1,6 @@
-//! What happens to every API request, in this order: log, quota, fault, answer.
+//! What happens to every API request, in this order: log, quota, latency, fault, answer.
+
+use std::time::Duration;
 
 use http::{Request, request::Parts};
 use hyper::body::Incoming;
@@ -9,7 +11,7 @@ use crate::{
     exchange::{Lost, Outcome, Peer, pause, read},
     faults::{Effect, Fault, FaultId},
     log::{self, header_pairs},
-    options::{ErrorFormat, Options},
+    options::{ErrorFormat, LogDetail, Options},
     passage::{Destination, Moment, Passage},
     problem::{Refusal, Reply},
     route::{self, Match, Route},
@@ -33,10 +35,12 @@ struct Arrival {
 pub(crate) async fn serve(shared: &Shared, peer: &Peer, request: Request<Incoming>) -> Outcome {
     let (parts, body) = request.into_parts();
     let body = read(body).await?;
-    let route = shared.look(|state| route_of(&find(&state.options, &parts)));
-    let mut passage = Passage::new(Destination::Api(route), &parts);
+    let (found, latency) = shared.look(|state| (find(&state.options, &parts), state.options.latency));
+    let mut passage = Passage::new(Destination::Api(route_of(&found)), &parts);
     passage.at(Moment::Before, shared)?;
-    let arrival = match shared.change(|state| arrive(state, peer, &parts, body)) {
+    let arrival = shared.change(|state| arrive(state, peer, found, &parts, body));
+    pause(latency).await;
+    let arrival = match arrival {
         Ok(arrival) => arrival,
         Err(refused) => return Ok(refused.into_response()),
     };
@@ -46,32 +50,37 @@ pub(crate) async fn serve(shared: &Shared, peer: &Peer, request: Request<Incomin
         Some((id, fault)) => spoil(shared, &arrival, *id, fault).await?,
     };
     passage.at(Moment::After, shared)?;
-    shared.change(|state| told(state, seq, reply.status));
+    shared.change(|state| state.log.told(seq, reply.status));
     Ok(if cut { reply.into_cut_response() } else { reply.into_response() })
 }
 
 /// Logs a request and lets it in, or not.
-fn arrive(state: &mut State, peer: &Peer, parts: &Parts, body: Vec<u8>) -> Result<Arrival, Reply> {
+fn arrive(state: &mut State, peer: &Peer, found: Match, parts: &Parts, body: Vec<u8>) -> Result<Arrival, Reply> {
     let seq = state.next_seq();
     let path = parts.uri.path();
-    let found = find(&state.options, parts);
     let route = route_of(&found);
     let headers = header_pairs(&parts.headers);
+    let (logged_headers, logged_body) = match state.options.log_detail {
+        LogDetail::Full => (headers.clone(), String::from_utf8_lossy(&body).into_owned()),
+        LogDetail::Line => (Vec::new(), String::new()),
+    };
     state.log.push(log::Request {
         seq,
+        at: state.age(),
         route,
         method: parts.method.to_string(),
         path: path.to_owned(),
         query: parts.uri.query().map(str::to_owned),
-        headers: headers.clone(),
-        body: String::from_utf8_lossy(&body).into_owned(),
+        headers: logged_headers,
+        body: logged_body,
+        bytes: log::size(parts, &body),
         tls: peer.tls.is_some(),
         peer_port: peer.address.port(),
         status: None,
     });
     if let Err(refusal) = state.quotas.admit(peer.address.ip(), &state.options) {
         let reply = refusal.reply(error_format(&state.options, route), seq);
-        told(state, seq, reply.status);
+        state.log.told(seq, reply.status);
         return Err(reply);
     }
     let fault = state.faults.strike(route, parts.method.as_str(), path);
@@ -103,12 +112,6 @@ fn error_format(options: &Options, route: Option<Route>) -> ErrorFormat {
     if route == Some(Route::Token) { ErrorFormat::Oauth } else { options.error_format }
 }
 
-fn told(state: &mut State, seq: u64, status: u16) {
-    if let Some(request) = state.log.iter_mut().rev().find(|request| request.seq == seq) {
-        request.status = Some(status);
-    }
-}
-
 fn answer(state: &mut State, arrival: &Arrival) -> Reply {
     let ids: &[String] = match &arrival.found {
         Match::Route(_, ids) => ids,
@@ -133,7 +136,7 @@ fn meddle(state: &mut State, arrival: &Arrival, effect: &Effect) {
 /// Does what a fault says; the second part is whether the body is to be cut.
 async fn spoil(shared: &Shared, arrival: &Arrival, id: FaultId, fault: &Fault) -> Result<(Reply, bool), Lost> {
     if !fault.after_commit {
-        pause(fault.delay_ms).await;
+        pause(Duration::from_millis(fault.delay_ms)).await;
     }
     let reply = fault.lets_work().then(|| {
         shared.change(|state| {
@@ -142,7 +145,7 @@ async fn spoil(shared: &Shared, arrival: &Arrival, id: FaultId, fault: &Fault) -
         })
     });
     if fault.after_commit {
-        pause(fault.delay_ms).await;
+        pause(Duration::from_millis(fault.delay_ms)).await;
     }
     let reply = reply.unwrap_or_else(|| Reply::empty(200));
     match &fault.effect {

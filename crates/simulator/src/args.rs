@@ -5,7 +5,7 @@ use std::{net::IpAddr, path::PathBuf, time::Duration};
 use clap::Parser;
 use cognigy_simulator::{
     ALL_SCOPES, BotWebhook, Certificate, ClientAuthentication, Credentials, CursorStyle, ErrorFormat, IdField, IdStyle,
-    Locking, Options, Quota, StaleStatus, Support, TlsOptions, TlsVersions,
+    Locking, LogDetail, Options, Quota, StaleStatus, Support, TlsOptions, TlsVersions,
 };
 
 /// A strict, deterministic Cognigy webhook API in memory, with faults on demand under /_sim/.
@@ -138,6 +138,12 @@ pub struct Args {
     /// Accept calls without Accept: application/json and registrations without X-Request-Id
     #[arg(long, env = "COGNIGY_SIMULATOR_LENIENT_HEADERS")]
     lenient_headers: bool,
+    /// Every API answer takes at least this many milliseconds
+    #[arg(long, env = "COGNIGY_SIMULATOR_LATENCY_MS", default_value_t = 0)]
+    latency_ms: u64,
+    /// What is kept of each request
+    #[arg(long, env = "COGNIGY_SIMULATOR_LOG_DETAIL", value_enum, default_value = "full")]
+    log_detail: LogDetail,
     /// Largest request body in bytes
     #[arg(long, env = "COGNIGY_SIMULATOR_MAX_BODY_BYTES", default_value_t = 60_000)]
     max_body_bytes: usize,
@@ -216,6 +222,8 @@ impl Args {
             allow_http_urls: self.allow_http_urls,
             require_request_id: !self.lenient_headers,
             require_accept: !self.lenient_headers,
+            latency: Duration::from_millis(self.latency_ms),
+            log_detail: self.log_detail,
             max_body_bytes: self.max_body_bytes,
             error_format: self.error_format,
             quota: self.quota_requests.map(|requests| Quota {

@@ -1,12 +1,13 @@
 //! Who may call what (cognigy-api.md §1).
 
+use std::collections::HashMap;
+
 use tokio::time::Instant;
 
 use crate::{log, options::Options, problem::Refusal, route::Route};
 
 #[derive(Debug)]
 struct Token {
-    text: String,
     scopes: Vec<String>,
     expires: Instant,
 }
@@ -14,7 +15,8 @@ struct Token {
 /// Tokens that were handed out.
 #[derive(Debug, Default)]
 pub(crate) struct Tokens {
-    live: Vec<Token>,
+    /// By their texts.
+    live: HashMap<String, Token>,
     issued: u64,
 }
 
@@ -22,7 +24,7 @@ impl Tokens {
     pub(crate) fn issue(&mut self, scopes: Vec<String>, options: &Options) -> String {
         self.issued += 1;
         let text = format!("sim-token-{:04}-{:016x}", self.issued, self.issued.wrapping_mul(0x9e37_79b9_7f4a_7c15));
-        self.live.push(Token { text: text.clone(), scopes, expires: Instant::now() + options.token_lifetime });
+        self.live.insert(text.clone(), Token { scopes, expires: Instant::now() + options.token_lifetime });
         text
     }
 
@@ -49,7 +51,7 @@ impl Tokens {
                     if token == options.credentials.bearer_token {
                         None
                     } else {
-                        match self.live.iter().find(|one| one.text == token) {
+                        match self.live.get(token) {
                             Some(found) if Instant::now() < found.expires => Some(&found.scopes),
                             Some(_) => return Err(unauthorized("The access token has expired.")),
                             None => return Err(unauthorized("The access token is unknown, expired or revoked.")),

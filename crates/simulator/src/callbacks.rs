@@ -1,14 +1,16 @@
 //! Callback targets: they check that what comes is the health check of cognigy-api.md §5, record it, and answer as told.
 
+use std::time::Duration;
+
 use http::Request;
 use hyper::body::Incoming;
 use serde::Serialize;
 use serde_json::Value;
-use url::Url;
 
 use crate::{
     exchange::{Outcome, Peer, perform, read},
     log::{self, header_pairs},
+    options::LogDetail,
     passage::{Destination, Moment, Passage},
     shared::Shared,
     state::State,
@@ -24,11 +26,14 @@ pub(crate) const PATH: &str = "/callbacks/";
 pub struct CallbackRequest {
     /// Its place in the one order of everything that happens in a simulator.
     pub seq: u64,
+    /// When it had come completely, counted from the simulator's start by a clock that never goes back.
+    #[serde(rename = "atMs", serialize_with = "log::milliseconds")]
+    pub at: Duration,
     /// Method.
     pub method: String,
-    /// Headers as they came.
+    /// Headers as they came. None with [`LogDetail::Line`].
     pub headers: Vec<(String, String)>,
-    /// Body as JSON; null where it is none.
+    /// Body as JSON; null where it is none, and with [`LogDetail::Line`].
     pub body: Value,
     /// TLS version (`TLSv1_2`, `TLSv1_3`); none over plain HTTP.
     pub tls_version: Option<String>,
@@ -54,6 +59,7 @@ pub(crate) async fn serve(shared: &Shared, peer: &Peer, name: &str, request: Req
     let (seq, answer, program) = shared.change(|state| {
         let mut request = CallbackRequest {
             seq: state.next_seq(),
+            at: state.age(),
             method: parts.method.to_string(),
             headers: header_pairs(&parts.headers),
             body: serde_json::from_slice(&body).unwrap_or(Value::Null),
@@ -65,13 +71,16 @@ pub(crate) async fn serve(shared: &Shared, peer: &Peer, name: &str, request: Req
         let seq = request.seq;
         state.trace_ids.extend(request.body["trace_id"].as_str().map(str::to_owned));
         let bad = (!request.violations.is_empty()).then(|| Answer::status(400).body(&request.violations.join("\n")));
+        if state.options.log_detail == LogDetail::Line {
+            (request.headers, request.body) = (Vec::new(), Value::Null);
+        }
         let target = state.callbacks.entry(name.to_owned()).or_default();
         target.received.push(request);
         (seq, bad.unwrap_or_else(|| target.next_answer()), target.program)
     });
     let tell = |state: &mut State, status| {
-        let received =
-            state.callbacks.get_mut(name).and_then(|target| target.received.iter_mut().find(|one| one.seq == seq));
+        let target = state.callbacks.get_mut(name);
+        let received = target.and_then(|target| log::entry(&mut target.received, seq, |one| one.seq));
         if let Some(request) = received {
             request.status = Some(status);
         }
@@ -128,9 +137,8 @@ fn violations(state: &State, name: &str, request: &CallbackRequest) -> Vec<Strin
 /// just before its active webhook is given new headers.
 fn has_own_headers(state: &State, name: &str, request: &CallbackRequest) -> bool {
     let path = format!("{PATH}{name}");
-    let here = |url: &str| Url::parse(url).is_ok_and(|url| url.path() == path);
     let version = &request.body["data"]["version"];
-    let mut registered = state.integrations().iter().filter(|one| here(&one.url) && *version == one.version).peekable();
+    let mut registered = state.store.with_path(&path).filter(|one| *version == one.version).peekable();
     if registered.peek().is_none() {
         return true;
     }

@@ -93,7 +93,7 @@ pub(crate) async fn perform(
     tell: impl FnOnce(&mut State, u16),
     is_over: impl Fn(&State) -> bool,
 ) -> Outcome {
-    pause(answer.delay_ms).await;
+    pause(Duration::from_millis(answer.delay_ms)).await;
     if answer.hang {
         shared.wait_until(is_over).await;
         return Err(Lost);
@@ -111,8 +111,8 @@ pub(crate) async fn perform(
 }
 
 /// Waits; not at all for 0.
-pub(crate) async fn pause(milliseconds: u64) {
-    if milliseconds > 0 {
-        tokio::time::sleep(Duration::from_millis(milliseconds)).await;
+pub(crate) async fn pause(duration: Duration) {
+    if !duration.is_zero() {
+        tokio::time::sleep(duration).await;
     }
 }

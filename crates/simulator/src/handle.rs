@@ -219,7 +219,7 @@ impl Handle {
 
     /// All integrations in the order of their creation.
     pub fn integrations(&self) -> Vec<IntegrationRecord> {
-        self.shared.look(|state| state.integrations().to_vec())
+        self.shared.look(|state| state.integrations().iter().cloned().collect())
     }
 
     /// One integration.
@@ -286,7 +286,7 @@ impl Handle {
 
     /// All webhooks of bots.
     pub fn bot_webhooks(&self) -> Vec<BotWebhook> {
-        self.shared.look(|state| state.bot_webhooks().to_vec())
+        self.shared.look(|state| state.bot_webhooks().iter().cloned().collect())
     }
 
     // === Callbacks and sinks ===

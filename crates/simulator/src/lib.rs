@@ -6,7 +6,7 @@
 //!   Simulator ── listeners (server.rs) ──┬─ /_sim/…       admin.rs: this Rust API over HTTP
 //!       │ derefs to                      ├─ /callbacks/…  callbacks.rs: takes health checks only
 //!     Handle ──────────┐                 ├─ /sinks/…      sinks.rs: records everything
-//!                      ▼                 └─ else          api.rs: log → quota → fault → routes/
+//!                      ▼                 └─ else          api.rs: log → quota → latency → fault → routes/
 //!              Shared: one lock around State (options, store, log, faults, …), one signal "changed"
 //! ```
 //!
@@ -36,10 +36,12 @@ mod admin;
 mod api;
 mod auth;
 pub mod callbacks;
+pub mod collection;
 mod echo;
 mod exchange;
 pub mod faults;
 pub mod handle;
+mod history;
 pub mod log;
 pub mod options;
 pub mod passage;
@@ -57,15 +59,17 @@ mod store;
 pub mod targets;
 pub mod tls;
 pub mod validate;
+mod views;
 
 pub use admin::describe;
 pub use callbacks::CallbackRequest;
+pub use collection::Collection;
 pub use faults::{ActiveFault, Effect, Fault, FaultId, RetryAfter};
 pub use handle::{Callback, Handle, Sink};
 pub use log::Request;
 pub use options::{
-    ALL_SCOPES, ClientAuthentication, Credentials, CursorStyle, ErrorFormat, IdField, IdStyle, Locking, Options, Quota,
-    StaleStatus, Support, TlsOptions,
+    ALL_SCOPES, ClientAuthentication, Credentials, CursorStyle, ErrorFormat, IdField, IdStyle, Locking, LogDetail,
+    Options, Quota, StaleStatus, Support, TlsOptions,
 };
 pub use passage::{Destination, Moment, Passage, Verdict};
 pub use route::Route;

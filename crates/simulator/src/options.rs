@@ -180,6 +180,17 @@ pub enum ErrorFormat {
     Plain,
 }
 
+/// What the log keeps of API requests and of requests to callbacks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub enum LogDetail {
+    /// Everything.
+    #[default]
+    Full,
+    /// All but headers and bodies, so that it stays small however many requests there are.
+    Line,
+}
+
 /// A limit on requests per source address in fixed windows (cognigy-api.md §8).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Quota {
@@ -300,6 +311,10 @@ pub struct Options {
     pub require_request_id: bool,
     /// Refuse API calls without `Accept: application/json` (406).
     pub require_accept: bool,
+    /// Every API answer, tokens included, takes at least so long. Callbacks and sinks are not slowed down, and faults come on top.
+    pub latency: Duration,
+    /// What is kept of each request.
+    pub log_detail: LogDetail,
     /// Largest request body in bytes; more is 413.
     pub max_body_bytes: usize,
     /// Shape of error bodies.
@@ -353,6 +368,8 @@ impl Default for Options {
             allow_http_urls: false,
             require_request_id: true,
             require_accept: true,
+            latency: Duration::ZERO,
+            log_detail: LogDetail::Full,
             max_body_bytes: 60_000,
             error_format: ErrorFormat::Problem,
             quota: None,

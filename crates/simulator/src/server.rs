@@ -82,6 +82,10 @@ pub(crate) fn serve(listener: TcpListener, transport: Transport, app: App) -> Li
 }
 
 async fn connection(stream: TcpStream, address: SocketAddr, transport: Transport, app: App) {
+    // Without it an answer may wait for the client's acknowledgement of its first part.
+    if let Err(error) = stream.set_nodelay(true) {
+        tracing::debug!(%address, %error, "small packets of a connection are held back");
+    }
     let ended = match transport {
         Transport::Plain => http(stream, Peer { address, tls: None }, app).await,
         Transport::OldTls => tls::refuse_protocol(stream).await.map_err(Into::into),

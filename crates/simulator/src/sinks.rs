@@ -68,8 +68,8 @@ pub(crate) async fn serve(shared: &Shared, name: &str, request: Request<Incoming
         (seq, target.next_answer(), target.program)
     });
     let tell = |state: &mut State, status| {
-        let received =
-            state.sinks.get_mut(name).and_then(|target| target.received.iter_mut().find(|one| one.seq == seq));
+        let target = state.sinks.get_mut(name);
+        let received = target.and_then(|target| log::entry(&mut target.received, seq, |one| one.seq));
         if let Some(message) = received {
             message.status = Some(status);
         }

@@ -1,6 +1,9 @@
 //! What a simulator holds at one moment: one lock, one look.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::{Duration, Instant},
+};
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -8,8 +11,9 @@ use serde_json::{Map, Value};
 use crate::{
     auth::Tokens,
     callbacks::CallbackRequest,
+    collection::Collection,
     faults::Faults,
-    log::Request,
+    log::{Log, Request},
     options::Options,
     passage::Hook,
     quota::Quotas,
@@ -113,7 +117,7 @@ pub struct Change {
 pub struct State {
     pub(crate) options: Options,
     pub(crate) store: Store,
-    pub(crate) log: Vec<Request>,
+    pub(crate) log: Log,
     pub(crate) faults: Faults,
     pub(crate) hook: Option<Hook>,
     pub(crate) tokens: Tokens,
@@ -123,6 +127,7 @@ pub struct State {
     /// Trace ids of health checks: each must be new.
     pub(crate) trace_ids: BTreeSet<String>,
     last_seq: u64,
+    started: Instant,
 }
 
 impl State {
@@ -134,7 +139,7 @@ impl State {
         Self {
             options,
             store,
-            log: Vec::new(),
+            log: Log::default(),
             faults: Faults::default(),
             hook: None,
             tokens: Tokens::default(),
@@ -143,6 +148,7 @@ impl State {
             sinks: BTreeMap::new(),
             trace_ids: BTreeSet::new(),
             last_seq: 0,
+            started: Instant::now(),
         }
     }
 
@@ -152,6 +158,11 @@ impl State {
         self.last_seq
     }
 
+    /// How long the simulator has been there.
+    pub(crate) fn age(&self) -> Duration {
+        self.started.elapsed()
+    }
+
     /// A change that no API call makes.
     pub(crate) fn behind(&mut self) -> Cause {
         Cause { seq: self.next_seq(), by_api: false }
@@ -159,16 +170,16 @@ impl State {
 
     /// All API requests in order.
     pub fn requests(&self) -> &[Request] {
-        &self.log
+        self.log.requests()
     }
 
     /// How many API requests a route got, refused ones included.
     pub fn count(&self, route: Route) -> usize {
-        self.log.iter().filter(|request| request.route == Some(route)).count()
+        self.log.count(route)
     }
 
     /// All integrations in the order of their creation.
-    pub fn integrations(&self) -> &[IntegrationRecord] {
+    pub fn integrations(&self) -> &Collection<IntegrationRecord> {
         &self.store.integrations
     }
 
@@ -179,20 +190,20 @@ impl State {
 
     /// The versions of a name that are active, ascending.
     pub fn active_versions(&self, name: &str) -> Vec<i64> {
-        let active = self.store.integrations.iter().filter(|one| one.name == name && one.active);
+        let active = self.store.named(name).filter(|one| one.active);
         let mut versions: Vec<i64> = active.map(|one| one.version).collect();
         versions.sort_unstable();
         versions
     }
 
     /// All webhooks of bots.
-    pub fn bot_webhooks(&self) -> &[BotWebhook] {
+    pub fn bot_webhooks(&self) -> &Collection<BotWebhook> {
         &self.store.bot_webhooks
     }
 
     /// All changes of integrations in order.
     pub fn history(&self) -> &[Change] {
-        &self.store.history
+        self.store.history.all()
     }
 
     /// The changes that left no version of a name active although one was before: empty where service was never interrupted.
@@ -200,8 +211,7 @@ impl State {
         let mut active = BTreeSet::new();
         self.store
             .history
-            .iter()
-            .filter(|change| change.name == name)
+            .of(name)
             .filter(|change| {
                 let was_active = !active.is_empty();
                 if change.active {
@@ -217,6 +227,11 @@ impl State {
     /// What reached a callback.
     pub fn callback_requests(&self, name: &str) -> &[CallbackRequest] {
         self.callbacks.get(name).map_or(&[], |target| &target.received)
+    }
+
+    /// How many requests reached callbacks, all together.
+    pub fn callback_request_count(&self) -> usize {
+        self.callbacks.values().map(|target| target.received.len()).sum()
     }
 
     /// What reached a sink.

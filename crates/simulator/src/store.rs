@@ -2,14 +2,16 @@
 
 use std::{
     collections::{BTreeSet, HashMap},
-    hash::{DefaultHasher, Hash, Hasher},
     time::SystemTime,
 };
 
 use serde_json::{Map, Value, json};
+use url::Url;
 
 use crate::{
-    options::{IdField, IdStyle, Locking, Options},
+    collection::{Collection, Key, Keyed},
+    history::History,
+    options::{IdStyle, Options},
     state::{BotWebhook, Change, ChangeKind, IntegrationRecord},
     validate::{Registration, WebhookView},
 };
@@ -17,16 +19,15 @@ use crate::{
 /// Everything that the API holds.
 #[derive(Debug, Default)]
 pub(crate) struct Store {
-    pub(crate) integrations: Vec<IntegrationRecord>,
-    pub(crate) bot_webhooks: Vec<BotWebhook>,
-    pub(crate) history: Vec<Change>,
+    pub(crate) integrations: Collection<IntegrationRecord>,
+    pub(crate) bot_webhooks: Collection<BotWebhook>,
+    pub(crate) history: History,
     /// Bots that ever had a webhook.
     pub(crate) bots: BTreeSet<String>,
     /// Payloads by webhook and `Idempotency-Key`.
     pub(crate) patches: HashMap<(String, String), Value>,
-    /// Places in the listings; deleted objects keep theirs, so that cursors stay good.
-    ordinals: HashMap<String, u64>,
-    last_ordinal: u64,
+    /// The place in the listings that was given last; those of deleted objects are not given again, so that cursors stay good.
+    last_place: u64,
     last_changed: u64,
 }
 
@@ -39,16 +40,41 @@ pub(crate) struct Cause {
 
 impl Store {
     pub(crate) fn find(&self, id: &str) -> Option<&IntegrationRecord> {
-        self.integrations.iter().find(|one| one.id == id)
+        self.integrations.first(&Key::Id(id.to_owned()))
     }
 
-    /// The place of an object in its listing.
-    pub(crate) fn ordinal(&self, id: &str) -> u64 {
-        self.ordinals.get(id).copied().unwrap_or_default()
+    /// The integration that was registered under an idempotency key.
+    pub(crate) fn find_by_idempotency_key(&self, key: &str) -> Option<&IntegrationRecord> {
+        self.integrations.first(&Key::Idempotency(key.to_owned()))
+    }
+
+    /// The integrations whose URL has this path.
+    pub(crate) fn with_path<'a>(&'a self, path: &str) -> impl Iterator<Item = &'a IntegrationRecord> + use<'a> {
+        self.integrations.with(&Key::Path(path.to_owned()))
+    }
+
+    /// The integrations of this name.
+    pub(crate) fn named<'a>(&'a self, name: &str) -> impl Iterator<Item = &'a IntegrationRecord> + use<'a> {
+        self.integrations.with(&Key::Name(name.to_owned()))
+    }
+
+    /// The webhooks of a bot behind a place, with their places.
+    pub(crate) fn of_bot<'a>(&'a self, bot: &str, place: u64) -> impl Iterator<Item = (u64, &'a BotWebhook)> + use<'a> {
+        self.bot_webhooks.with_behind(&Key::Bot(bot.to_owned()), place)
+    }
+
+    /// The webhook of a bot.
+    pub(crate) fn find_of_bot(&self, bot: &str, id: &str) -> Option<&BotWebhook> {
+        self.place_in_bot(bot, id).and_then(|place| self.bot_webhooks.at(place))
+    }
+
+    fn place_in_bot(&self, bot: &str, id: &str) -> Option<u64> {
+        let mut same_id = self.bot_webhooks.with_behind(&Key::Id(id.to_owned()), 0);
+        same_id.find(|(_, one)| one.bot_id == bot).map(|(place, _)| place)
     }
 
     pub(crate) fn create(&mut self, new: Registration, options: &Options, cause: Cause) -> String {
-        let id = self.new_id(options.id_style);
+        let (id, place) = self.new_id(options.id_style);
         let record = IntegrationRecord {
             id: id.clone(),
             name: new.name,
@@ -64,17 +90,14 @@ impl Store {
             revision: 0,
             last_changed: 0,
         };
-        self.insert(record, cause);
+        self.insert(place, record, cause);
         id
     }
 
     /// Adds an integration of any shape, behind everybody's back.
     pub(crate) fn add(&mut self, fields: &Value, options: &Options, cause: Cause) -> String {
-        let id = match fields.get("id").and_then(Value::as_str) {
-            Some(id) => {
-                self.place(id);
-                id.to_owned()
-            }
+        let (id, place) = match fields.get("id").and_then(Value::as_str) {
+            Some(id) => (id.to_owned(), self.new_place()),
             None => self.new_id(options.id_style),
         };
         let mut record = IntegrationRecord {
@@ -93,18 +116,18 @@ impl Store {
             last_changed: 0,
         };
         merge(&mut record, fields);
-        self.insert(record, cause);
+        self.insert(place, record, cause);
         id
     }
 
-    fn insert(&mut self, record: IntegrationRecord, cause: Cause) {
-        let id = record.id.clone();
-        self.integrations.push(record);
-        self.touch(&id, ChangeKind::Created, cause, |_| {});
+    fn insert(&mut self, place: u64, record: IntegrationRecord, cause: Cause) {
+        self.integrations.insert(place, record);
+        self.touch(place, ChangeKind::Created, cause, |_| {});
     }
 
     pub(crate) fn replace_integration(&mut self, id: &str, new: Registration, cause: Cause) {
-        self.touch(id, ChangeKind::Updated, cause, |record| {
+        let Some(place) = self.place_of(id) else { return };
+        self.touch(place, ChangeKind::Updated, cause, |record| {
             record.name = new.name;
             record.url = new.url;
             record.method = new.method;
@@ -117,7 +140,8 @@ impl Store {
     }
 
     pub(crate) fn replace_webhook(&mut self, id: &str, new: WebhookView, cause: Cause) {
-        self.touch(id, ChangeKind::Updated, cause, |record| {
+        let Some(place) = self.place_of(id) else { return };
+        self.touch(place, ChangeKind::Updated, cause, |record| {
             record.name = new.name;
             record.url = new.url;
             record.active = new.enabled;
@@ -128,72 +152,95 @@ impl Store {
 
     /// Merges fields of either view into an integration or a bot's webhook; false where there is none.
     pub(crate) fn merge(&mut self, id: &str, patch: &Value, cause: Cause) -> bool {
-        if self.find(id).is_some() {
-            self.touch(id, ChangeKind::Updated, cause, |record| merge(record, patch));
+        if let Some(place) = self.place_of(id) {
+            self.touch(place, ChangeKind::Updated, cause, |record| merge(record, patch));
             return true;
         }
-        let Some(webhook) = self.bot_webhooks.iter_mut().find(|one| one.id == id) else { return false };
-        let mut merged = json!({"name": webhook.name, "url": webhook.url, "retryPolicy": webhook.retry_policy});
-        merge_patch(&mut merged, patch);
-        webhook.name = merged["name"].as_str().unwrap_or_default().into();
-        webhook.url = merged["url"].as_str().unwrap_or_default().into();
-        webhook.retry_policy = merged.get("retryPolicy").filter(|policy| !policy.is_null()).cloned();
+        let Some(place) = self.bot_webhooks.place(&Key::Id(id.to_owned())) else { return false };
+        self.bot_webhooks.change(place, |webhook| {
+            let mut merged = json!({"name": webhook.name, "url": webhook.url, "retryPolicy": webhook.retry_policy});
+            merge_patch(&mut merged, patch);
+            webhook.name = merged["name"].as_str().unwrap_or_default().into();
+            webhook.url = merged["url"].as_str().unwrap_or_default().into();
+            webhook.retry_policy = merged.get("retryPolicy").filter(|policy| !policy.is_null()).cloned();
+        });
         true
     }
 
     pub(crate) fn remove(&mut self, id: &str, cause: Cause) -> bool {
-        if let Some(index) = self.integrations.iter().position(|one| one.id == id) {
-            let gone = self.integrations.remove(index);
-            self.record(&gone, ChangeKind::Deleted, cause);
+        if let Some(gone) = self.place_of(id).and_then(|place| self.integrations.remove(place)) {
+            self.history.push(Change::of(&gone, ChangeKind::Deleted, cause));
             return true;
         }
-        let before = self.bot_webhooks.len();
-        self.bot_webhooks.retain(|one| one.id != id);
-        self.bot_webhooks.len() != before
+        let key = Key::Id(id.to_owned());
+        let mut was_there = false;
+        while let Some(place) = self.bot_webhooks.place(&key) {
+            self.bot_webhooks.remove(place);
+            was_there = true;
+        }
+        was_there
     }
 
     pub(crate) fn add_bot_webhook(&mut self, mut webhook: BotWebhook, style: IdStyle) -> String {
-        if webhook.id.is_empty() {
-            webhook.id = self.new_id(style);
+        let place = if webhook.id.is_empty() {
+            let (id, place) = self.new_id(style);
+            webhook.id = id;
+            place
         } else {
-            self.place(&webhook.id);
-        }
+            self.new_place()
+        };
         self.bots.insert(webhook.bot_id.clone());
         let id = webhook.id.clone();
-        self.bot_webhooks.push(webhook);
+        self.bot_webhooks.insert(place, webhook);
         id
     }
 
-    fn place(&mut self, id: &str) {
-        self.last_ordinal += 1;
-        self.ordinals.insert(id.to_owned(), self.last_ordinal);
+    /// Gives the webhook of a bot the policy of a `PATCH`, and remembers what its `Idempotency-Key` stands for.
+    pub(crate) fn patch_bot_webhook(&mut self, bot: &str, id: &str, key: &str, body: Value, policy: Value) {
+        self.patches.insert((id.to_owned(), key.to_owned()), body);
+        if let Some(place) = self.place_in_bot(bot, id) {
+            self.bot_webhooks.change(place, |webhook| webhook.retry_policy = Some(policy));
+        }
     }
 
-    fn new_id(&mut self, style: IdStyle) -> String {
-        let number = self.last_ordinal + 1;
+    fn place_of(&self, id: &str) -> Option<u64> {
+        self.integrations.place(&Key::Id(id.to_owned()))
+    }
+
+    fn new_place(&mut self) -> u64 {
+        self.last_place += 1;
+        self.last_place
+    }
+
+    /// A new id and the place that it is for.
+    fn new_id(&mut self, style: IdStyle) -> (String, u64) {
+        let number = self.new_place();
         let id = match style {
             IdStyle::Prefixed => format!("wh_{number:09x}"),
             IdStyle::Hex => format!("66a1{number:020x}"),
         };
-        self.place(&id);
-        id
+        (id, number)
     }
 
     /// Changes one integration, giving it a new version and a place in the history. Every accepted write counts as a change.
-    fn touch(&mut self, id: &str, kind: ChangeKind, cause: Cause, change: impl FnOnce(&mut IntegrationRecord)) {
+    fn touch(&mut self, place: u64, kind: ChangeKind, cause: Cause, change: impl FnOnce(&mut IntegrationRecord)) {
         let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
         self.last_changed = u64::try_from(now.as_millis()).unwrap_or_default().max(self.last_changed + 1);
-        let Some(record) = self.integrations.iter_mut().find(|one| one.id == id) else { return };
-        change(record);
-        record.revision += 1;
-        record.last_changed = self.last_changed;
-        let record = record.clone();
-        self.record(&record, kind, cause);
+        self.integrations.change(place, |record| {
+            change(record);
+            record.revision += 1;
+            record.last_changed = self.last_changed;
+        });
+        if let Some(record) = self.integrations.at(place) {
+            self.history.push(Change::of(record, kind, cause));
+        }
     }
+}
 
-    fn record(&mut self, after: &IntegrationRecord, kind: ChangeKind, cause: Cause) {
+impl Change {
+    fn of(after: &IntegrationRecord, kind: ChangeKind, cause: Cause) -> Self {
         let exists = kind != ChangeKind::Deleted;
-        self.history.push(Change {
+        Self {
             seq: cause.seq,
             kind,
             id: after.id.clone(),
@@ -202,85 +249,21 @@ impl Store {
             active: exists && after.active,
             has_policy: exists && after.retry_policy.is_some(),
             by_api: cause.by_api,
-        });
+        }
     }
 }
 
-impl IntegrationRecord {
-    /// The version as `_version` shows it, such as `v2-8f4d2c1a`.
-    pub fn version_tag(&self) -> String {
-        let mut hasher = DefaultHasher::new();
-        (&self.id, self.revision).hash(&mut hasher);
-        format!("v{}-{:08x}", self.revision, hasher.finish() & 0xffff_ffff)
-    }
-
-    /// The entity tag, quotes included.
-    pub fn etag(&self) -> String {
-        format!("\"{}\"", self.version_tag())
-    }
-
-    /// Whether it is what a registration says, activation aside.
-    pub(crate) fn is_registered_as(&self, wanted: &Registration) -> bool {
-        self.name == wanted.name
-            && self.url == wanted.url
-            && self.method == wanted.method
-            && self.headers == wanted.headers
-            && self.payload_format == wanted.payload_format
-            && self.version == wanted.version
-    }
-
-    /// The view of §2.
-    pub(crate) fn integration_view(&self, options: &Options, with_version: bool) -> Value {
-        let mut view = Map::new();
-        view.insert(id_key(options).into(), json!(self.id));
-        view.extend(self.integration_fields());
-        if with_version {
-            if options.locking.has_version() {
-                view.insert("_version".into(), json!(self.version_tag()));
-            } else if options.locking == Locking::LastChanged {
-                view.insert("lastChanged".into(), json!(self.last_changed));
-            }
-        }
-        Value::Object(view)
-    }
-
-    fn integration_fields(&self) -> Map<String, Value> {
-        let fields = json!({
-            "name": self.name, "url": self.url, "method": self.method, "headers": self.headers,
-            "payloadFormat": self.payload_format, "version": self.version,
-            "status": if self.active { "active" } else { "inactive" }, "idempotencyKey": self.idempotency_key,
-        });
-        match fields {
-            Value::Object(fields) => fields,
-            _ => Map::new(),
-        }
-    }
-
-    /// The view of §4.
-    pub(crate) fn webhook_view(&self, options: &Options) -> Value {
-        let mut view = self.unknown.clone();
-        view.insert(id_key(options).into(), json!(self.id));
-        view.insert("name".into(), json!(self.name));
-        view.insert("url".into(), json!(self.url));
-        view.insert("enabled".into(), json!(self.active));
-        if let Some(policy) = &self.retry_policy {
-            view.insert("retryPolicy".into(), policy.clone());
-        }
-        if options.locking.has_version() {
-            view.insert("_version".into(), json!(self.version_tag()));
-        }
-        if options.locking == Locking::LastChanged {
-            view.insert("lastChanged".into(), json!(self.last_changed));
-        }
-        Value::Object(view)
+impl Keyed for IntegrationRecord {
+    fn keys(&self) -> Vec<Key> {
+        let path = Url::parse(&self.url).ok().map(|url| Key::Path(url.path().to_owned()));
+        let idempotency = self.idempotency_key.clone().map(Key::Idempotency);
+        [Key::Id(self.id.clone()), Key::Name(self.name.clone())].into_iter().chain(idempotency).chain(path).collect()
     }
 }
 
-/// The name of the id in answers.
-pub(crate) fn id_key(options: &Options) -> &'static str {
-    match options.id_field {
-        IdField::Id => "id",
-        IdField::UnderscoreId => "_id",
+impl Keyed for BotWebhook {
+    fn keys(&self) -> Vec<Key> {
+        vec![Key::Id(self.id.clone()), Key::Bot(self.bot_id.clone())]
     }
 }
 
@@ -332,3 +315,6 @@ fn merge_patch(target: &mut Value, patch: &Value) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -5,8 +5,12 @@
 
 mod kubernetes;
 mod recognise;
+mod registered;
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
 
 use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Secret};
 use kube::{
@@ -16,6 +20,7 @@ use kube::{
 };
 use tokio_util::sync::CancellationToken;
 
+pub(super) use self::registered::Registered;
 pub use super::webhook::rehearsal::{Act, Action, End, Rehearsed};
 use super::{
     context::{Cache, Caches, Context, Equipment, Settings},
@@ -24,7 +29,7 @@ use super::{
 use crate::{
     api::{CognigyTenant, CognigyWebhook, ObjectKey, RetryPolicy},
     cluster::audit::{AuditSink, Trail},
-    cognigy::{Answer, Error, Integration, Session},
+    cognigy::Session,
     metrics::Metrics,
 };
 
@@ -51,8 +56,10 @@ pub struct Scene {
 /// A scene with the tenants connected.
 pub struct Rehearsal {
     context: Arc<Context>,
-    /// What the tenants of given sessions hold. Where it cannot be read, the pass fails on the same.
-    listed: HashMap<ObjectKey, Result<Answer<Vec<Integration>>, Error>>,
+    /// What the tenants hold, each read when the first webhook asks for it.
+    registered: HashMap<ObjectKey, Arc<Registered>>,
+    /// The tenants of given sessions.
+    without_cluster: HashSet<ObjectKey>,
 }
 
 impl Rehearsal {
@@ -76,28 +83,38 @@ impl Rehearsal {
         for webhook in &all {
             context.index.record_webhook(webhook);
         }
-        let mut listed = HashMap::new();
+        let (mut registered, mut without_cluster) = (HashMap::new(), HashSet::new());
         for tenant in &tenants {
             let key = ObjectKey::of(tenant);
             if context.index.webhooks_of_tenant(&key).iter().any(|user| webhooks.contains(user)) {
                 let given = sessions.remove(&key);
-                if let Some(session) = &given {
-                    listed.insert(key.clone(), session.list_integrations().await);
+                if given.is_some() {
+                    without_cluster.insert(key.clone());
                 }
                 let connection = tenant::rehearse(tenant, &context, given).await;
                 context.sessions.put(&key, connection);
+                registered.insert(key, Arc::default());
             }
         }
-        Ok(Self { context: Arc::new(context), listed })
+        Ok(Self { context: Arc::new(context), registered, without_cluster })
     }
 
     /// What a full pass over this webhook would do now; `None` where it is not in the scene.
     pub async fn of(&self, webhook: &ObjectKey) -> Option<Rehearsed> {
         let mut webhook = self.context.webhooks.get(webhook)?;
-        if let Some(Ok(listed)) = self.listed.get(&webhook.tenant_key()) {
-            webhook = Arc::new(recognise::recognised(&webhook, &listed.value));
+        let tenant = webhook.tenant_key();
+        let registered = self.registered.get(&tenant).cloned().unwrap_or_default();
+        // Where it cannot be read, the pass fails on the same.
+        if let Some(session) = self.session_without_cluster(&tenant)
+            && let Ok(listed) = registered.all(&session).await
+        {
+            webhook = Arc::new(recognise::recognised(&webhook, listed));
         }
-        Some(webhook::rehearsal::rehearse(&webhook, &self.context).await)
+        Some(webhook::rehearsal::rehearse(&webhook, &self.context, registered).await)
+    }
+
+    fn session_without_cluster(&self, tenant: &ObjectKey) -> Option<Session> {
+        self.without_cluster.contains(tenant).then(|| self.context.sessions.get(tenant)?.session).flatten()
     }
 }
 

@@ -16,7 +16,7 @@ use super::{
 use crate::{
     api::{CognigyTenant, CognigyWebhook, ObjectKey, RECONCILE_REQUESTED_ANNOTATION, webhook::AppliedPolicy},
     cognigy::{Answer, ETag, Error, Place, Read, Session, Urgency, WebhookId},
-    controller::{context::Context, error::Failure},
+    controller::{backoff, context::Context, error::Failure},
 };
 
 /// The references of a webhook, resolved.
@@ -105,7 +105,9 @@ fn rest(webhook: &CognigyWebhook, context: &Context, ground: Ground<'_>, settled
     if memo.base_url.is_some() && base_url.is_some() && memo.base_url != base_url {
         return None;
     }
-    let next = memo.next_sync.unwrap_or_else(|| {
+    // One that is further away than a period was chosen for a longer one, before the tenant's was shortened.
+    let furthest = now + backoff::longest_resync(observe::resync_period(Some(ground.tenant)));
+    let next = memo.next_sync.filter(|next| *next <= furthest).unwrap_or_else(|| {
         let next = now + report::until_resync(webhook, Some(ground.tenant));
         context.memos.update(&uid, |memo| {
             memo.next_sync = Some(next);

@@ -26,6 +26,7 @@ use crate::{
     controller::{
         context::Context,
         error::{Class, Failure},
+        rehearsal::Registered,
     },
     redact::Redactor,
 };
@@ -152,9 +153,10 @@ impl Rehearsed {
 }
 
 /// What a full pass over this webhook would do now, as if one were asked for. Only reads are sent.
-pub async fn rehearse(webhook: &Arc<CognigyWebhook>, context: &Context) -> Rehearsed {
+/// `registered`: what its tenant's installation lists, which all webhooks of the tenant share.
+pub async fn rehearse(webhook: &Arc<CognigyWebhook>, context: &Context, registered: Arc<Registered>) -> Rehearsed {
     if webhook.metadata.deletion_timestamp.is_some() {
-        return leave(webhook, context).await;
+        return leave(webhook, context, registered).await;
     }
     if webhook.spec.suspend {
         return Rehearsed::nothing(Reason::Suspended, SUSPENDED);
@@ -162,7 +164,7 @@ pub async fn rehearse(webhook: &Arc<CognigyWebhook>, context: &Context) -> Rehea
     let rehearsed = if webhook.spec.is_existing() {
         rehearse_existing(webhook, context).await
     } else {
-        rehearse_registered(webhook, context).await
+        rehearse_registered(webhook, context, registered).await
     };
     rehearsed.unwrap_or_else(|failure| Rehearsed::failed(Vec::new(), &failure))
 }
@@ -170,11 +172,15 @@ pub async fn rehearse(webhook: &Arc<CognigyWebhook>, context: &Context) -> Rehea
 /// What is told of a suspended webhook.
 pub(super) const SUSPENDED: &str = "spec.suspend is true: Cognigy is left as it is";
 
-async fn rehearse_registered(webhook: &Arc<CognigyWebhook>, context: &Context) -> Result<Rehearsed, Failure> {
+async fn rehearse_registered(
+    webhook: &Arc<CognigyWebhook>,
+    context: &Context,
+    registered: Arc<Registered>,
+) -> Result<Rehearsed, Failure> {
     let wish = observe::wish(webhook, context).await?;
     let session = session(observe::line(&wish.tenant_key, context), &wish.tenant_key.to_string())?;
     let settled = change::settled(webhook, wish.ground());
-    let mut pass = super::open(webhook, context, &wish, session, (settled, false)).rehearsed();
+    let mut pass = super::open(webhook, context, &wish, session, (settled, false)).rehearsed(registered);
     let ended = pass.bring_up(&wish).await;
     let acts = pass.script();
     Ok(match ended {
@@ -205,7 +211,7 @@ async fn rehearse_existing(webhook: &Arc<CognigyWebhook>, context: &Context) -> 
 }
 
 /// What a pass over a webhook that is being deleted would do.
-async fn leave(webhook: &Arc<CognigyWebhook>, context: &Context) -> Rehearsed {
+async fn leave(webhook: &Arc<CognigyWebhook>, context: &Context, registered: Arc<Registered>) -> Rehearsed {
     if !webhook.finalizers().iter().any(|finalizer| finalizer == FINALIZER) {
         return Rehearsed::nothing(Reason::Deleting, "it is going; the operator has let go of it");
     }
@@ -225,7 +231,7 @@ async fn leave(webhook: &Arc<CognigyWebhook>, context: &Context) -> Rehearsed {
         Err(failure) => return blocked(Vec::new(), failure),
     };
     let farewell::Leaving { version, book, world, farewell, .. } = leaving;
-    let mut pass = Pass::new(context, webhook.clone(), session, None, version, (world, book)).rehearsed();
+    let mut pass = Pass::new(context, webhook.clone(), session, None, version, (world, book)).rehearsed(registered);
     let left = pass.take_down(farewell).await;
     let acts = pass.script();
     match left {

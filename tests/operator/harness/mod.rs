@@ -90,14 +90,20 @@ pub async fn world_with_bodies_in_the_audit_log(options: Options, test: impl Asy
     run(own_plane(AuditLevel::RequestResponse).await, options, test).await;
 }
 
-async fn own_plane(level: AuditLevel) -> Plane {
+/// A control plane for one world.
+pub async fn own_plane(level: AuditLevel) -> Plane {
     let assets = ControlPlane::shared().await.unwrap().assets().clone();
     let plane = ControlPlane::start(control_plane::Options::new(assets).audit(level)).await.unwrap();
     Plane::Own(Box::new(plane))
 }
 
 async fn run(plane: Plane, options: Options, test: impl AsyncFnOnce(&World)) {
-    let world = World::start(plane, options).await;
+    run_in(None, plane, options, test).await;
+}
+
+/// Runs a test in a world whose namespace has this name, if it has to have one.
+pub async fn run_in(namespace: Option<&str>, plane: Plane, options: Options, test: impl AsyncFnOnce(&World)) {
+    let world = World::start(plane, options, namespace).await;
     test(&world).await;
     world.stop_operator().await;
     let violations = world.violations.lock().unwrap().clone();
@@ -140,10 +146,10 @@ pub async fn install_definitions(client: &Client) {
 }
 
 impl World {
-    async fn start(plane: Plane, options: Options) -> Self {
+    async fn start(plane: Plane, options: Options, namespace: Option<&str>) -> Self {
         let client = client_for(&plane, &User::admin()).await;
         plane.install(&client).await;
-        let namespace = new_namespace(&client, &[]).await;
+        let namespace = new_namespace(&client, namespace, &[]).await;
         let sim = Simulator::start(options).unwrap();
         let user = format!("operator-of-{namespace}");
         let world = Self {
@@ -165,7 +171,7 @@ impl World {
 
     /// One more namespace with these labels, judged like the first.
     pub async fn another_namespace(&self, labels: &[(&str, &str)]) -> String {
-        let namespace = new_namespace(&self.client, labels).await;
+        let namespace = new_namespace(&self.client, None, labels).await;
         self.judge_objects_of(&namespace);
         namespace
     }
@@ -179,8 +185,9 @@ impl Deref for World {
     }
 }
 
-async fn new_namespace(client: &Client, labels: &[(&str, &str)]) -> String {
+async fn new_namespace(client: &Client, name: Option<&str>, labels: &[(&str, &str)]) -> String {
     let mut namespace = Namespace::default();
+    namespace.metadata.name = name.map(str::to_owned);
     namespace.metadata.generate_name = Some("test-".into());
     namespace.metadata.labels = Some(labels.iter().map(|(key, value)| ((*key).into(), (*value).into())).collect());
     Api::all(client.clone()).create(&PostParams::default(), &namespace).await.unwrap().name_any()

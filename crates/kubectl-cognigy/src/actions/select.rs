@@ -6,6 +6,7 @@ use kube::api::ListParams;
 
 use super::plan::Object;
 use crate::{
+    candidates,
     cluster::Cluster,
     exit::{Error, Result, Trying as _},
     target::{Kind, Target},
@@ -15,7 +16,7 @@ use crate::{
 #[derive(Clone, Debug, Args)]
 pub struct Selection {
     /// Objects by name: NAME or cwh/NAME (a webhook), ctenant/NAME (a tenant)
-    #[arg(value_name = "TARGET", required_unless_present_any = ["selector", "all"], conflicts_with_all = ["selector", "all"])]
+    #[arg(value_name = "TARGET", add = candidates::targets(), required_unless_present_any = ["selector", "all"], conflicts_with_all = ["selector", "all"])]
     targets: Vec<Target>,
     /// All webhooks with these labels, for example app=shop
     #[arg(short = 'l', long, value_name = "SELECTOR", conflicts_with = "all")]

@@ -24,25 +24,29 @@ use cognigy_operator::{
 };
 use ipnet::IpNet;
 
+pub use self::rules::Definitions;
 use self::{
     finding::{Finding, Report},
     references::Switches,
-    rules::Definitions,
     set::{Member, Set},
     source::Document,
 };
 use crate::{
     common::Common,
     exit::{Ending, Result},
+    files::Depth,
     output,
 };
 
 /// Exit codes: 0 nothing to find fault with; 1 findings; 2 a file could not be read.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Args {
-    /// Files, or folders with all that is below them; - is standard input
-    #[arg(short, long = "filename", value_name = "FILE|DIR", num_args = 1.., required = true)]
+    /// Manifests: files, directories or - for standard input
+    #[arg(short, long = "filename", value_name = "FILE", num_args = 1.., required = true)]
     pub filename: Vec<PathBuf>,
+    /// How deep folders are looked into.
+    #[command(flatten)]
+    pub depth: Depth,
     /// What the manifests refer to must be among them
     #[arg(long)]
     pub strict: bool,
@@ -56,7 +60,7 @@ pub struct Args {
 
 /// Judges manifests; no cluster is asked.
 pub fn run(args: &Args, common: &Common) -> Result {
-    let sources = source::read(&args.filename)?;
+    let sources = source::read(&args.filename, args.depth)?;
     // Where kubectl would put what names no namespace, without a kubeconfig.
     let namespace = common.cluster.namespace.as_deref().unwrap_or("default");
     let mut report = Report { files: sources.files, unreadable: sources.unreadable, ..Report::default() };

@@ -1,18 +1,13 @@
 //! Reads manifests: files, folders and standard input; several documents each, lists of objects taken apart.
 
-use std::{
-    collections::BTreeMap,
-    fs,
-    path::{Path, PathBuf},
-    rc::Rc,
-};
+use std::{collections::BTreeMap, path::PathBuf, rc::Rc};
 
 use serde_json::Value;
 
 use super::{finding::Finding, node};
 use crate::{
-    exit::{Error, Result},
-    files,
+    exit::Result,
+    files::{self, Depth},
 };
 
 /// One object, and where it stands.
@@ -60,36 +55,13 @@ pub struct Sources {
     pub unreadable: Vec<Finding>,
 }
 
-/// Reads what these paths name; `-` is standard input. A folder is read with all that is below it.
-pub fn read(paths: &[PathBuf]) -> Result<Sources> {
+/// Reads what these paths name; `-` is standard input.
+pub fn read(paths: &[PathBuf], depth: Depth) -> Result<Sources> {
     let mut sources = Sources::default();
-    for path in paths {
-        for file in files(path)? {
-            sources.add(&file.display().to_string(), &files::text(&file)?);
-        }
-    }
-    if sources.files == 0 {
-        let named: Vec<_> = paths.iter().map(|path| path.display().to_string()).collect();
-        return Err(Error::Told(format!("there is no .yaml, .yml or .json file in {}", named.join(", "))));
+    for file in depth.manifests(paths)? {
+        sources.add(&file.display().to_string(), &files::text(&file)?);
     }
     Ok(sources)
-}
-
-/// The file itself, or the manifests of a folder by their names. Links to folders are not followed: they may lead in a circle.
-fn files(path: &Path) -> Result<Vec<PathBuf>> {
-    let kind = |path: &Path| fs::symlink_metadata(path).map_err(|error| files::at(path, error));
-    if path == Path::new("-") || !path.is_dir() {
-        return Ok(vec![path.to_owned()]);
-    }
-    let mut found = Vec::new();
-    for path in files::in_folder(path)? {
-        if kind(&path)?.is_dir() {
-            found.extend(files(&path)?);
-        } else if files::is_manifest(&path) && path.is_file() {
-            found.push(path);
-        }
-    }
-    Ok(found)
 }
 
 impl Sources {

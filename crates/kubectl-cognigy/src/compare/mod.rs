@@ -7,6 +7,7 @@ use cognigy_operator::retry::FailureRate;
 use serde::Serialize;
 
 use crate::{
+    candidates,
     common::Common,
     exit::{Ending, Error, Result},
     output,
@@ -17,7 +18,7 @@ use crate::{
 #[derive(Clone, Debug, ClapArgs)]
 pub struct Args {
     /// Retry policies of the cluster
-    #[arg(value_name = "POLICY", num_args = 0..=2, required_unless_present = "filename")]
+    #[arg(value_name = "POLICY", add = candidates::policies(), num_args = 0..=2, required_unless_present = "filename")]
     pub names: Vec<String>,
     /// A file with manifests of others (- is standard input); may be given twice
     #[arg(short, long, value_name = "FILE", value_hint = ValueHint::FilePath)]

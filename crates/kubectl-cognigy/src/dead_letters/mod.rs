@@ -8,6 +8,7 @@ use jiff::Timestamp;
 
 use self::model::Letter;
 use crate::{
+    candidates,
     cluster::Cluster,
     common::Common,
     exit::{Ending, Error, Result},
@@ -35,7 +36,7 @@ enum Command {
     /// Show those of one webhook in full, as they are sent
     Show {
         /// The webhook: NAME or cwh/NAME
-        #[arg(value_name = "NAME")]
+        #[arg(value_name = "NAME", add = candidates::webhooks())]
         target: Target,
     },
 }

@@ -1,6 +1,6 @@
 //! Reads manifests: the kinds that matter here, whatever else lies beside them.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use cognigy_operator::api::{CognigyTenant, CognigyWebhook, GROUP, RetryPolicy, VERSION};
 use k8s_openapi::{
@@ -13,7 +13,7 @@ use serde_json::Value;
 
 use crate::{
     exit::{Error, Result},
-    files,
+    files::{self, Depth},
 };
 
 /// What the files hold.
@@ -27,13 +27,11 @@ pub struct Manifests {
 }
 
 impl Manifests {
-    /// Reads files, directories (without those below them) and standard input (`-`).
-    pub fn read(paths: &[PathBuf]) -> Result<Self> {
+    /// Reads files, directories and standard input (`-`).
+    pub fn read(paths: &[PathBuf], depth: Depth) -> Result<Self> {
         let mut manifests = Self::default();
-        for path in paths {
-            for file in files(path)? {
-                manifests.take(&files::text(&file)?, &file.display().to_string())?;
-            }
+        for file in depth.manifests(paths)? {
+            manifests.take(&files::text(&file)?, &file.display().to_string())?;
         }
         Ok(manifests)
     }
@@ -100,13 +98,4 @@ fn encoded(mut secret: Secret) -> Secret {
     let text = text.into_iter().map(|(key, value)| (key, ByteString(value.into_bytes())));
     secret.data.get_or_insert_default().extend(text);
     secret
-}
-
-fn files(path: &Path) -> Result<Vec<PathBuf>> {
-    if !path.is_dir() {
-        return Ok(vec![path.to_owned()]);
-    }
-    let mut files = files::in_folder(path)?;
-    files.retain(|file| file.is_file() && files::is_manifest(file));
-    Ok(files)
 }

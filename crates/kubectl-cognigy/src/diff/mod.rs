@@ -24,9 +24,11 @@ use ipnet::IpNet;
 
 use self::{manifests::Manifests, report::Report};
 use crate::{
+    candidates,
     cluster::Cluster,
     common::Common,
     exit::{Error, Result},
+    files::Depth,
     output, session,
 };
 
@@ -38,11 +40,14 @@ const AT_ONCE: usize = 16;
 #[group(id = "what", required = true, multiple = true, args = ["names", "files", "all", "all_namespaces"])]
 pub struct Args {
     /// Webhooks of the cluster
-    #[arg(value_name = "NAME", conflicts_with = "tenant_file")]
+    #[arg(value_name = "NAME", add = candidates::webhooks(), conflicts_with = "tenant_file")]
     names: Vec<String>,
     /// Manifests: files, directories or - for standard input; what they refer to and do not hold is taken from the cluster
     #[arg(short, long = "filename", value_name = "FILE")]
     files: Vec<PathBuf>,
+    /// How deep folders are looked into.
+    #[command(flatten)]
+    depth: Depth,
     /// All webhooks of the namespace
     #[arg(long, conflicts_with_all = ["names", "tenant_file"])]
     all: bool,
@@ -59,7 +64,7 @@ pub struct Args {
 
 /// Tells what the operator would do.
 pub async fn run(args: Args, common: &Common) -> Result {
-    let manifests = Manifests::read(&args.files)?;
+    let manifests = Manifests::read(&args.files, args.depth)?;
     let settings = Settings {
         allow_insecure_http: args.connection.allow_insecure_http,
         private_callbacks: args.allow_private_callbacks.clone(),

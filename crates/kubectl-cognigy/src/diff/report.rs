@@ -18,9 +18,9 @@ use crate::{
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Outcome {
-    /// Nothing would be done.
+    /// Nothing would be written to Cognigy.
     Same,
-    /// Something would be done, or differs and is only observed.
+    /// Something would be written to Cognigy, or differs and is only observed.
     Differs,
     /// The operator would stop and tell why.
     Stopped,
@@ -41,9 +41,15 @@ pub struct Report {
     reason: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     message: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    note: Option<&'static str>,
     #[serde(skip)]
     ready: bool,
 }
+
+/// What is said of steps none of which writes to Cognigy.
+const ADOPTED: &str = "what is registered is adopted as it is, and nothing is written to Cognigy";
+const UNWRITTEN: &str = "nothing is written to Cognigy";
 
 /// All of them.
 #[derive(Serialize)]
@@ -58,25 +64,31 @@ impl Report {
         let result = match end {
             End::Unknown => Outcome::Unknown,
             End::Stopped => Outcome::Stopped,
-            End::Done if steps.is_empty() && reason != Reason::DriftDetected => Outcome::Same,
-            End::Done => Outcome::Differs,
+            End::Done if reason == Reason::DriftDetected => Outcome::Differs,
+            End::Done if steps.iter().any(|step| step.action.writes_outside()) => Outcome::Differs,
+            End::Done => Outcome::Same,
         };
+        let adopted = steps.iter().any(|step| step.action == Action::Adopt);
+        let note = (result == Outcome::Same && !steps.is_empty()).then_some(if adopted { ADOPTED } else { UNWRITTEN });
         let tenant = webhook.tenant_key();
         let ObjectKey { namespace, name } = ObjectKey::of(webhook);
         let tenant = if tenant.namespace == namespace { tenant.name } else { tenant.to_string() };
         let ready = reason.verdict().ready;
-        Self { namespace, name, tenant, result, steps, differences, reason: reason.as_str(), message, ready }
+        Self { namespace, name, tenant, result, steps, differences, reason: reason.as_str(), message, note, ready }
     }
 
     /// What a person reads; nothing of what is as it should be.
     fn tell(&self, text: &mut String, format: Format) -> std::fmt::Result {
-        if self.result == Outcome::Same && self.ready && format != Format::Wide {
+        if self.result == Outcome::Same && self.note.is_none() && self.ready && format != Format::Wide {
             return Ok(());
         }
         writeln!(text, "CognigyWebhook {}/{} ({})", self.namespace, self.name, self.tenant)?;
         for step in &self.steps {
             writeln!(text, "  {}", sentence(step, format))?;
             fields(text, "    ", &step.fields)?;
+        }
+        if let Some(note) = self.note {
+            writeln!(text, "  {}: {note}", styled(WAITING, "note"))?;
         }
         if !self.differences.is_empty() {
             writeln!(text, "  differs, and nothing is written")?;
@@ -140,16 +152,18 @@ pub fn text(reports: &[Report], format: Format) -> Result<String> {
         // Writing to a string does not fail.
         let _ = report.tell(&mut text, format);
     }
-    let count = |result| reports.iter().filter(|report| report.result == result).count();
+    let count =
+        |result, noted| reports.iter().filter(|one| one.result == result && one.note.is_some() == noted).count();
     let told = [
-        (Outcome::Same, "as it should be"),
-        (Outcome::Differs, "to change"),
-        (Outcome::Stopped, "stopped"),
-        (Outcome::Unknown, "unknown"),
+        (Outcome::Same, false, "as it should be"),
+        (Outcome::Same, true, "with a note"),
+        (Outcome::Differs, false, "to change"),
+        (Outcome::Stopped, false, "stopped"),
+        (Outcome::Unknown, false, "unknown"),
     ];
     let told: Vec<String> = told
         .into_iter()
-        .map(|(result, word)| (count(result), word))
+        .map(|(result, noted, word)| (count(result, noted), word))
         .filter(|(count, _)| *count > 0)
         .map(|(count, word)| format!("{count} {word}"))
         .collect();
@@ -157,7 +171,7 @@ pub fn text(reports: &[Report], format: Format) -> Result<String> {
     Ok(format!("{text}{told}\n"))
 }
 
-/// Like `kubectl diff`: 0 nothing would be done, 1 something would, or the operator would stop; 2 it cannot be known.
+/// Like `kubectl diff`: 0 nothing would be written to Cognigy, 1 something would, or the operator would stop; 2 it cannot be known.
 pub fn ending(reports: &[Report]) -> Ending {
     let any = |result| reports.iter().any(|report| report.result == result);
     if any(Outcome::Unknown) {

@@ -14,6 +14,7 @@ mod model;
 mod render;
 
 use crate::{
+    candidates,
     cluster::Cluster,
     common::Common,
     exit::{Ending, Result},
@@ -26,7 +27,7 @@ use crate::{
 #[derive(Clone, Debug, clap::Args)]
 pub struct Args {
     /// Namespace of the operator's Deployment and Lease [default: that of -n, else all]
-    #[arg(long, value_name = "NAMESPACE")]
+    #[arg(long, value_name = "NAMESPACE", add = candidates::namespaces())]
     operator_namespace: Option<String>,
 }
 

@@ -2,11 +2,12 @@
 //!
 //! ```text
 //! gather.rs   what there is, by GET alone ─► model.rs   what becomes of each, pure ─► render.rs   YAML ─► files.rs   written
-//!                                             policies.rs  registration.rs  secrets.rs  names.rs
+//!                                             policies.rs  registration.rs  secrets.rs  names.rs  judge.rs
 //! ```
 
 mod files;
 mod gather;
+mod judge;
 mod model;
 mod names;
 mod policies;
@@ -27,6 +28,7 @@ use regex::Regex;
 
 use self::model::Place;
 use crate::{
+    candidates,
     cluster::Cluster,
     common::Common,
     exit::{Ending, Error, Result},
@@ -42,7 +44,7 @@ use crate::{
 #[allow(clippy::doc_markdown, reason = "the help shows plain text")]
 pub struct Args {
     /// The CognigyTenant, in the namespace or as NAMESPACE/NAME
-    #[arg(long, value_name = "NAME", required_unless_present = "tenant_file", conflicts_with = "tenant_file")]
+    #[arg(long, value_name = "NAME", add = candidates::tenants(), required_unless_present = "tenant_file", conflicts_with = "tenant_file")]
     pub tenant: Option<String>,
     /// How Cognigy is connected to.
     #[command(flatten)]

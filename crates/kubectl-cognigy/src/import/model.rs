@@ -9,9 +9,11 @@ use cognigy_operator::{
     text,
 };
 use serde::Serialize;
+use serde_json::json;
 
 use super::{
     gather::{Held, Holdings, Policy},
+    judge::Judge,
     names::Names,
     policies::{Policies, PolicyKey},
     registration::{self, Said, bare},
@@ -99,13 +101,14 @@ enum What {
 
 /// Makes manifests of everything.
 pub fn import(holdings: &Holdings, place: &Place) -> Import {
-    let mut policies = Policies::default();
+    let judge = Judge::new();
+    let mut policies = Policies::new(&judge);
     // First, so that webhooks can share their policies.
     let mut drafts: Vec<Draft> = Vec::new();
     for (bot, webhooks) in &holdings.bots {
-        drafts.extend(webhooks.iter().map(|webhook| of_bot(bot, webhook, &mut policies)));
+        drafts.extend(webhooks.iter().map(|webhook| of_bot(bot, webhook, &mut policies, place, &judge)));
     }
-    drafts.extend(holdings.registrations.iter().map(|held| registered(held, &place.tenant, &mut policies)));
+    drafts.extend(holdings.registrations.iter().map(|held| registered(held, &mut policies, place, &judge)));
     // Whose name needs no change keeps it.
     drafts.sort_by_cached_key(|draft| {
         let changed = Names::default().take(&draft.wanted_name, "") != draft.wanted_name;
@@ -146,7 +149,7 @@ fn shown(text: &str) -> String {
     text::clean(text, SHOWN).unwrap_or_else(|| "(no name)".into())
 }
 
-fn of_bot(bot: &BotId, webhook: &BotWebhook, policies: &mut Policies) -> Draft {
+fn of_bot(bot: &BotId, webhook: &BotWebhook, policies: &mut Policies<'_>, place: &Place, judge: &Judge) -> Draft {
     let policy = match &webhook.retry_policy {
         Some(stored) => policies.window(stored),
         None if webhook.shows_policy => Err("its retry policy has a form that is not documented".into()),
@@ -155,29 +158,28 @@ fn of_bot(bot: &BotId, webhook: &BotWebhook, policies: &mut Policies) -> Draft {
     let existing = Existing { webhook_id: Some(webhook.id.to_string()), bot_id: Some(bot.to_string()), name: None };
     let name = webhook.name.clone().unwrap_or_default();
     let comments = vec![format!("Webhook {} of bot {}: {}", webhook.id, shown(bot.as_str()), shown(&name))];
-    let (what, policy, losses) = managed(existing, policy);
+    let (what, policy, losses) = managed(existing, policy, place, judge);
     Draft { wanted_name: name, id: webhook.id.clone(), bot: Some(bot.clone()), comments, policy, what, losses }
 }
 
 /// Only the retry policy is managed, where there is one that can be said and an id that can.
-fn managed(existing: Existing, policy: Result<PolicyKey, String>) -> (What, Option<PolicyKey>, Vec<String>) {
-    let ids = [&existing.webhook_id, &existing.bot_id];
-    match policy {
+fn managed(
+    existing: Existing,
+    policy: Result<PolicyKey, String>,
+    place: &Place,
+    judge: &Judge,
+) -> (What, Option<PolicyKey>, Vec<String>) {
+    // The policy has no name yet.
+    let any = LocalRef { name: "any".into() };
+    let spec =
+        CognigyWebhookSpec { existing: Some(existing.clone()), retry_policy_ref: Some(any), ..bare(&place.tenant) };
+    match policy.and_then(|policy| judge.webhook(&json!(spec)).map(|()| policy)) {
         Err(why) => (What::Nothing, None, vec![why]),
-        Ok(_) if !ids.into_iter().flatten().all(|id| can_be_said(id)) => {
-            (What::Nothing, None, vec!["its id is none that a CognigyWebhook can name".into()])
-        }
         Ok(policy) => (What::Existing(existing), Some(policy), Vec::new()),
     }
 }
 
-/// Ids that a `CognigyWebhook` takes (docs/resources.md).
-fn can_be_said(id: &str) -> bool {
-    let visible = id.bytes().all(|b| b.is_ascii_graphic() && !b"/?#".contains(&b));
-    visible && id.len() <= 128 && !id.bytes().all(|b| b == b'.')
-}
-
-fn registered(held: &Held, tenant: &TenantRef, policies: &mut Policies) -> Draft {
+fn registered(held: &Held, policies: &mut Policies<'_>, place: &Place, judge: &Judge) -> Draft {
     let main = &held.main;
     let name = main.name.clone().unwrap_or_default();
     let mut comments = vec![format!("Registration {}: {}, {}", main.id, shown(&name), registration::state(main))];
@@ -187,7 +189,7 @@ fn registered(held: &Held, tenant: &TenantRef, policies: &mut Policies) -> Draft
         Policy::Stored(stored) => Some(policies.interval(&main.id, stored)),
         Policy::Unreadable => Some(Err("its webhook, and so its retry policy, is not shown".to_owned())),
     };
-    let (what, policy) = match registration::said(main, tenant) {
+    let (what, policy) = match registration::said(main, &place.tenant, judge) {
         Ok(said) => {
             let policy = policy.and_then(|policy| policy.map_err(|why| losses.push(unmanaged(&why))).ok());
             (What::Registered(Box::new(said)), policy)
@@ -195,7 +197,7 @@ fn registered(held: &Held, tenant: &TenantRef, policies: &mut Policies) -> Draft
         Err(why) => {
             let policy = policy.unwrap_or_else(|| Err("there is no retry policy that could be managed instead".into()));
             let existing = Existing { webhook_id: Some(main.id.to_string()), ..Existing::default() };
-            let (what, policy, more) = managed(existing, policy);
+            let (what, policy, more) = managed(existing, policy, place, judge);
             losses.push(match more.first() {
                 Some(more) => format!("{why}; {more}"),
                 None => format!("{why}; only its retry policy is managed"),

@@ -2,7 +2,7 @@
 //!
 //! Whether a `RetryPolicy` says what is there is not reckoned here: it is compiled as the operator would, and compared.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, fmt::Display};
 
 use cognigy_operator::{
     api::retry_policy::{Backoff, RetryPolicySpec, Strategy},
@@ -11,14 +11,11 @@ use cognigy_operator::{
     retry::{self, to_intervals, to_window},
 };
 
-use super::names::Names;
-
-/// The longest delay that a `RetryPolicy` can say, in milliseconds (docs/resources.md).
-const LONGEST_DELAY_MS: i64 = 86_400_000;
+use super::{judge::Judge, names::Names};
 
 /// The policies of an import: equal ones are one.
-#[derive(Debug, Default)]
-pub struct Policies {
+pub struct Policies<'j> {
+    judge: &'j Judge,
     /// By what they say, so that their order is always the same.
     specs: BTreeMap<String, RetryPolicySpec>,
 }
@@ -27,19 +24,23 @@ pub struct Policies {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PolicyKey(String);
 
-impl Policies {
+impl<'j> Policies<'j> {
+    /// None so far.
+    pub fn new(judge: &'j Judge) -> Self {
+        Self { judge, specs: BTreeMap::new() }
+    }
+
     /// The policy of a bot's webhook. The error says what a `RetryPolicy` cannot say.
     pub fn window(&mut self, stored: &WindowPolicy) -> Result<PolicyKey, String> {
         if !stored.enabled {
             return Err("its retry policy is switched off (enabled: false), which no RetryPolicy can say".into());
         }
         let spec = of_window(stored);
+        self.judge.policy(&spec).map_err(|why| unsaid(&why))?;
         match to_window(&policy(&spec)) {
-            Ok(window) if WindowPolicy::from(&window) == *stored && stored.max_delay_ms <= LONGEST_DELAY_MS => {
-                Ok(self.keep(spec))
-            }
-            Ok(_) => Err("its retry policy has values that no RetryPolicy can have".into()),
-            Err(why) => Err(format!("its retry policy is none that a RetryPolicy can say: {why}")),
+            Ok(window) if WindowPolicy::from(&window) == *stored => Ok(self.keep(spec)),
+            Ok(_) => Err(unsaid(&"it has values that none compiles to")),
+            Err(why) => Err(unsaid(&why)),
         }
     }
 
@@ -55,11 +56,12 @@ impl Policies {
             return Ok(PolicyKey(key.clone()));
         }
         let spec = of_intervals(stored)?;
+        self.judge.policy(&spec).map_err(|why| unsaid(&why))?;
         if same(&spec) {
             return Ok(self.keep(spec));
         }
         Err(match to_intervals(&policy(&spec)) {
-            Err(why) => format!("its retry policy is none that a RetryPolicy can say: {why}"),
+            Err(why) => unsaid(&why),
             Ok(_) => "its retry policy does not agree with itself (maxRetries, intervalsMs, webhookId)".into(),
         })
     }
@@ -79,6 +81,10 @@ impl Policies {
         };
         self.specs.into_iter().map(name).collect()
     }
+}
+
+fn unsaid(why: &dyn Display) -> String {
+    format!("its retry policy is none that a RetryPolicy can say: {why}")
 }
 
 fn of_window(stored: &WindowPolicy) -> RetryPolicySpec {
@@ -164,7 +170,8 @@ mod tests {
 
     #[test]
     fn names_tell_what_policies_do() {
-        let mut policies = Policies::default();
+        let judge = Judge::new();
+        let mut policies = Policies::new(&judge);
         policies.interval(&id(), &stored(&[1000, 2500, 6250, 15625], 15.0)).unwrap();
         policies.interval(&id(), &stored(&[100, 200], 20.0)).unwrap();
         let linear = WindowPolicy { backoff_strategy: BackoffStrategy::Linear, ..WindowPolicy::default() };
@@ -177,7 +184,8 @@ mod tests {
 
     #[test]
     fn equal_policies_are_one_whatever_api_they_come_from() {
-        let mut policies = Policies::default();
+        let judge = Judge::new();
+        let mut policies = Policies::new(&judge);
         let of_bot = policies.window(&WindowPolicy::default()).unwrap();
         assert_eq!(policies.interval(&id(), &stored(&[1000, 2000, 4000], 15.0)), Ok(of_bot));
         assert_ne!(
@@ -189,7 +197,8 @@ mod tests {
 
     #[test]
     fn what_a_retry_policy_cannot_say_is_told() {
-        let mut policies = Policies::default();
+        let judge = Judge::new();
+        let mut policies = Policies::new(&judge);
         let mut told = |stored| policies.interval(&id(), &stored).unwrap_err();
         assert!(told(stored(&[1000], 12.5)).contains("12.5"));
         assert!(told(stored(&[1000, 1100], 15.0)).contains("1.5 times"));

@@ -13,31 +13,13 @@ use cognigy_operator::{
     },
     cognigy::{self, Integration, Status},
 };
-use http::HeaderName;
+use serde_json::json;
 use url::Url;
 
-use super::secrets;
+use super::{judge::Judge, secrets};
 
-/// Bounds of a `CognigyWebhook` (docs/resources.md).
-const MAX_NAME: usize = 253;
-const MAX_URL: usize = 2048;
-const MAX_HEADERS: usize = 32;
-const MAX_SECRET_HEADERS: usize = 16;
-const MAX_HEADER_NAME: usize = 128;
-const MAX_HEADER_VALUE: usize = 4096;
-const MAX_MEDIA_TYPE: usize = 127;
-/// Headers that whoever sends a request sets.
-const HOP_BY_HOP: [&str; 9] = [
-    "connection",
-    "content-length",
-    "host",
-    "keep-alive",
-    "proxy-connection",
-    "te",
-    "trailer",
-    "transfer-encoding",
-    "upgrade",
-];
+/// Stands for the Secret of a webhook while the webhook has no name.
+const SECRET: &str = "headers";
 
 /// What a manifest says of a registration; its name in Kubernetes is not known yet.
 #[derive(Debug)]
@@ -50,22 +32,21 @@ pub struct Said {
     pub secret_headers: Vec<String>,
 }
 
-/// What a manifest says of this registration. The error says why none can.
-pub fn said(integration: &Integration, tenant: &TenantRef) -> Result<Said, String> {
+/// What a manifest says of this registration. The error says why none can; of what the API server would refuse, in its words.
+pub fn said(integration: &Integration, tenant: &TenantRef, judge: &Judge) -> Result<Said, String> {
     let name = integration.name.clone().unwrap_or_default();
-    check_name(&name)?;
-    let version = integration.version.and_then(|version| i32::try_from(version).ok()).filter(|&version| version > 0);
-    let version = version.ok_or("it shows no version from 1 to 2147483647")?;
+    let version = integration.version.ok_or("it shows no version")?;
     check_key(integration, &name, version)?;
     let url = integration.url.clone().unwrap_or_default();
-    check_url(&url)?;
+    if secrets::in_url(&url) {
+        return Err("its URL seems to hold a secret, which a manifest would show".into());
+    }
     let method = match integration.method.ok_or("its method is none of POST, PUT and PATCH")? {
         cognigy::Method::Post => Method::Post,
         cognigy::Method::Put => Method::Put,
         cognigy::Method::Patch => Method::Patch,
     };
     let payload_format = integration.payload_format.clone().ok_or("it shows no payloadFormat")?;
-    check_media_type(&payload_format)?;
     let enabled = integration.status.ok_or("it does not show whether it is active")? == Status::Active;
     let (headers, secret_headers) = headers(integration)?;
     let bare = bare(tenant);
@@ -74,10 +55,19 @@ pub fn said(integration: &Integration, tenant: &TenantRef) -> Result<Said, Strin
         method: (method != bare.method()).then_some(method),
         headers: (!headers.is_empty()).then_some(headers),
         payload_format: Some(payload_format).filter(|format| format != bare.payload_format()),
-        version: (version != bare.version()).then_some(version),
+        version: i32::try_from(version).ok().filter(|&version| version != bare.version()),
         enabled: (enabled != bare.enabled()).then_some(enabled),
         ..bare
     };
+    let whole = CognigyWebhookSpec {
+        name: Some(name.clone()),
+        headers_from: Some(headers_from(&secret_headers, SECRET)),
+        ..spec.clone()
+    };
+    let mut whole = json!(whole);
+    whole["version"] = version.into();
+    judge.webhook(&whole)?;
+    check_spelling(spec.url.as_deref().unwrap_or_default())?;
     Ok(Said { name, spec, secret_headers })
 }
 
@@ -120,69 +110,24 @@ fn data_key(header: &str) -> String {
     escaped.collect()
 }
 
-fn check_name(name: &str) -> Result<(), String> {
-    let visible = name.bytes().all(|b| (b' '..=b'~').contains(&b)) && name.trim() == name;
-    if name.is_empty() || name.len() > MAX_NAME || !visible {
-        return Err("its name is not of 1 to 253 visible ASCII characters, as a registration's must be".into());
-    }
-    Ok(())
-}
-
 /// The manifest's POST names this very object, and no new one.
-fn check_key(integration: &Integration, name: &str, version: i32) -> Result<(), String> {
+fn check_key(integration: &Integration, name: &str, version: i64) -> Result<(), String> {
     match &integration.idempotency_key {
         None => Err("it shows no idempotency key: registering it might make a second one".into()),
-        Some(_) if integration.is(name, version.into()) => Ok(()),
+        Some(_) if integration.is(name, version) => Ok(()),
         Some(_) => {
             Err(format!("its idempotency key is not {name:?}:{version}: registering it would make a second one"))
         }
     }
 }
 
-fn check_url(text: &str) -> Result<(), String> {
-    let url = Url::parse(text).map_err(|error| format!("its URL is none ({error})"))?;
-    if url.scheme() != "https" {
-        return Err("its URL is not https".into());
+/// The operator sends a URL as it is parsed, which another spelling of it is not.
+fn check_spelling(url: &str) -> Result<(), String> {
+    let sent = Url::parse(url).map_err(|error| format!("its URL cannot be used: {error}"))?;
+    if sent.as_str() == url {
+        return Ok(());
     }
-    if !url.username().is_empty() || url.password().is_some() || text.contains(['#', '@']) && is_before_path(text, '@')
-    {
-        return Err("its URL holds user info".into());
-    }
-    if text.contains('#') {
-        return Err("its URL has a fragment".into());
-    }
-    // As it stands in the spec: the host and what follows in characters of which none is rewritten.
-    if text.len() > MAX_URL || !text.starts_with("https://") || !text.bytes().all(|b| b.is_ascii_graphic()) {
-        return Err("its URL is longer than 2048 characters or not written in visible ASCII characters".into());
-    }
-    if bad_escape(text) || text.contains(['\\', '"', '<', '>', '`', '{', '}', '|', '^']) {
-        return Err("its URL holds characters that must be encoded as %xx".into());
-    }
-    if secrets::in_url(text) {
-        return Err("its URL seems to hold a secret, which a manifest would show".into());
-    }
-    Ok(())
-}
-
-fn is_before_path(text: &str, c: char) -> bool {
-    let authority = text.split("://").nth(1).and_then(|rest| rest.split(['/', '?', '#']).next());
-    authority.is_some_and(|authority| authority.contains(c))
-}
-
-fn bad_escape(text: &str) -> bool {
-    let is_escape = |rest: &str| rest.len() >= 2 && rest.as_bytes().iter().take(2).all(u8::is_ascii_hexdigit);
-    text.split('%').skip(1).any(|rest| !is_escape(rest))
-}
-
-fn check_media_type(text: &str) -> Result<(), String> {
-    let (essence, parameters) = text.split_once(';').unwrap_or((text, " "));
-    let token = |part: &str| part.parse::<HeaderName>().is_ok();
-    let is_type = essence.trim_end().split_once('/').is_some_and(|(kind, subtype)| token(kind) && token(subtype));
-    let visible = !parameters.is_empty() && text.bytes().all(|b| (b' '..=b'~').contains(&b));
-    if !is_type || !visible || text.len() > MAX_MEDIA_TYPE {
-        return Err("its payloadFormat is no media type".into());
-    }
-    Ok(())
+    Err("its URL is spelt otherwise than it would be sent (with a path, without the port 443, the host in lower case, other characters as %xx), which would be another registration".into())
 }
 
 /// Headers that everybody may read, and the names of those that look like secrets.
@@ -196,26 +141,14 @@ fn headers(integration: &Integration) -> Result<(BTreeMap<String, String>, Vec<S
     };
     let (mut plain, mut secret) = (BTreeMap::new(), Vec::new());
     for (name, value) in all {
-        let lower = name.to_ascii_lowercase();
-        let twice = all.keys().filter(|other| other.eq_ignore_ascii_case(name)).count() > 1;
-        let fits = name.len() <= MAX_HEADER_NAME && name.parse::<HeaderName>().is_ok();
-        if !fits || twice || HOP_BY_HOP.contains(&&*lower) {
-            return Err("it has headers that a CognigyWebhook cannot have".into());
-        }
-        if secrets::is_secret(name, value.expose()) {
-            // A Secret's value loses what is at its end, and an empty one is none.
-            if value.expose().trim() != value.expose() || value.expose().is_empty() {
-                return Err("it has a secret header that is empty or ends in blanks, which no Secret can say".into());
-            }
-            secret.push(name.clone());
-        } else if value.expose().len() > MAX_HEADER_VALUE {
-            return Err("it has a header of more than 4096 characters".into());
-        } else {
+        if !secrets::is_secret(name, value.expose()) {
             plain.insert(name.clone(), value.expose().to_owned());
+        } else if value.expose().trim() != value.expose() || value.expose().is_empty() {
+            // A Secret's value loses what is at its end, and an empty one is none.
+            return Err("it has a secret header that is empty or ends in blanks, which no Secret can say".into());
+        } else {
+            secret.push(name.clone());
         }
-    }
-    if plain.len() > MAX_HEADERS || secret.len() > MAX_SECRET_HEADERS {
-        return Err("it has more than 32 headers, or 16 that look like secrets".into());
     }
     Ok((plain, secret))
 }
@@ -229,4 +162,76 @@ pub fn state(integration: &Integration) -> String {
         None => "active or not",
     };
     format!("{version}, {active}")
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::Value;
+
+    use super::*;
+
+    fn registration(change: &Value) -> Integration {
+        let mut fields = json!({
+            "id": "wh_1", "name": "orders", "version": 1, "status": "active", "method": "POST",
+            "url": "https://api.example.com/orders", "payloadFormat": "application/json", "headers": {},
+        });
+        for (field, value) in change.as_object().unwrap() {
+            fields[field] = value.clone();
+        }
+        fields["idempotencyKey"] = json!(format!("{}:{}", fields["name"].as_str().unwrap(), fields["version"]));
+        Integration::read(&fields, None).unwrap()
+    }
+
+    fn told(change: &Value) -> String {
+        let tenant = TenantRef { name: "production".into(), namespace: None };
+        said(&registration(change), &tenant, &Judge::new()).map(|said| format!("{:?}", said.spec)).unwrap_err()
+    }
+
+    #[test]
+    fn what_the_api_server_would_refuse_is_told_in_its_words() {
+        let many: serde_json::Map<_, _> = (0..33).map(|nth| (format!("X-{nth}"), json!("x"))).collect();
+        for (change, says) in [
+            (json!({"name": " orders"}), "spec.name: must be at most 253 visible ASCII characters"),
+            (json!({"version": 0}), "spec.version: should be greater than or equal to 1"),
+            (json!({"version": 2_147_483_648_i64}), "spec.version: should be less than or equal to 2147483647"),
+            (json!({"url": "http://api.example.com/orders"}), "spec.url: must start with https:// because"),
+            (json!({"url": "https://api.example.com/orders#x"}), "spec.url: must not contain a fragment"),
+            (json!({"url": "https://user@api.example.com/"}), "spec.url: must not contain user info"),
+            (json!({"payloadFormat": "json"}), "spec.payloadFormat: must be a media type such as application/json"),
+            (json!({"headers": {"Host": "a.example.com"}}), "are set by whoever sends the request"),
+            (json!({"headers": {"X-A": "1", "x-a": "2"}}), "spec.headers: header names must be unique"),
+            (json!({"headers": {"X-Key": "1", "x-key": "2"}}), "header names must be unique"),
+            (json!({"headers": many}), "spec.headers: must have at most 32 items"),
+        ] {
+            let told = told(&change);
+            assert!(told.contains(says), "{change}: {told}");
+        }
+    }
+
+    #[test]
+    fn a_url_that_would_be_sent_in_another_spelling_is_another_registration() {
+        for url in [
+            "https://api.example.com",
+            "https://API.example.com/",
+            "https://api.example.com:443/",
+            "https://api.example.com/{a}",
+        ] {
+            let told = told(&json!({"url": url}));
+            assert!(told.contains("spelt otherwise"), "{url}: {told}");
+        }
+    }
+
+    #[test]
+    fn what_can_be_said_is_said_without_what_is_a_default() {
+        let tenant = TenantRef { name: "production".into(), namespace: None };
+        let headers = json!({"X-Environment": "production", "X-Api-Key": "x"});
+        let registration = registration(&json!({"version": 3, "headers": headers}));
+        let said = said(&registration, &tenant, &Judge::new()).unwrap();
+        assert_eq!((said.name.as_str(), said.secret_headers), ("orders", vec!["X-Api-Key".to_owned()]));
+        let spec = json!({
+            "tenantRef": {"name": "production"}, "url": "https://api.example.com/orders", "version": 3,
+            "headers": {"X-Environment": "production"},
+        });
+        assert_eq!(json!(said.spec), json!(serde_json::from_value::<CognigyWebhookSpec>(spec).unwrap()));
+    }
 }

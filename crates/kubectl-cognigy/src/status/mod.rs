@@ -17,6 +17,7 @@ use jiff::Timestamp;
 
 use self::{gather::Objects, model::Tree, tree::View};
 use crate::{
+    candidates,
     cluster::Cluster,
     common::Common,
     exit::{Ending, Result},
@@ -31,7 +32,7 @@ use crate::{
 )]
 pub struct Args {
     /// One object: NAME or cwh/NAME (a webhook), ctenant/NAME (a tenant)
-    #[arg(value_name = "NAME")]
+    #[arg(value_name = "NAME", add = candidates::targets())]
     target: Option<Target>,
     /// Look into all namespaces
     #[arg(short = 'A', long, conflicts_with = "target")]

@@ -24,6 +24,7 @@ use clap::{Args as ClapArgs, ValueHint};
 use cognigy_operator::retry::FailureRate;
 
 use crate::{
+    candidates,
     common::Common,
     exit::{Ending, Error, Result},
     output::{self, Format},
@@ -37,7 +38,7 @@ pub use source::{Found, in_cluster, in_files, names};
 #[derive(Clone, Debug, ClapArgs)]
 pub struct Args {
     /// The retry policy: of the cluster, or with --filename of the file
-    #[arg(value_name = "POLICY", required_unless_present = "filename")]
+    #[arg(value_name = "POLICY", add = candidates::policies(), required_unless_present = "filename")]
     pub name: Option<String>,
     /// A file with manifests instead of the cluster (- is standard input)
     #[arg(short, long, value_name = "FILE", value_hint = ValueHint::FilePath)]

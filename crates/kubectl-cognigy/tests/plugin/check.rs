@@ -82,11 +82,23 @@ async fn a_folder_is_judged_with_all_that_is_below_it_and_every_finding_has_its_
             ("hooks/policies/notes.txt", "no manifest".to_owned()),
             ("deployment.json", r#"{"apiVersion": "apps/v1", "kind": "Deployment"}"#.to_owned()),
         ],
-        &[],
+        &["-R"],
     )
     .await;
     assert_eq!(ran.code, 1, "{ran:?}");
     insta::assert_snapshot!(ran.out);
+}
+
+#[tokio::test]
+async fn what_lies_below_a_folder_is_read_only_where_that_is_asked_for_as_kubectl_does() {
+    let files = [("tenant.yaml", TENANT.to_owned()), ("below/policy.yaml", policy("p", "{maxRetries: 0}"))];
+    let ran = check(&files, &[]).await;
+    assert!(ran.code == 0 && ran.out.ends_with("in 1 object of 1 file\n"), "{ran:?}");
+    let ran = check(&files, &["--recursive"]).await;
+    assert!(ran.code == 1 && ran.out.ends_with("in 2 objects of 2 files\n"), "{ran:?}");
+    let ran = check(&files[1..], &[]).await;
+    let told = "error: there is no .yaml, .yml or .json file in .; -R looks below it too\n";
+    assert_eq!((ran.code, ran.err.as_str()), (2, told));
 }
 
 #[tokio::test]

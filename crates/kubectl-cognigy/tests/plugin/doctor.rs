@@ -45,8 +45,32 @@ impl World {
             .await;
     }
 
+    /// An installation that runs while one tenant is refused, one webhook has given up, and its letter waits.
+    pub async fn troubled(&self) {
+        self.install_operator(rules()).await;
+        let sinks = json!({"deadLetter": {"url": self.https_sink_url("letters")}});
+        self.tenant("production", json!({"circuitBreaker": {"failureThreshold": 100}, "sinks": sinks})).await;
+        self.credentials("staging").await;
+        let auth = json!({"oauth2": {"credentialsSecretRef": {"name": "staging"}}});
+        self.tenant("staging", json!({"auth": auth})).await;
+        let unchecked = json!({"disabled": true});
+        self.webhook("orders", json!({"healthCheck": unchecked})).await;
+        self.webhook("refunds", json!({"healthCheck": unchecked, "tenantRef": {"name": "staging"}})).await;
+        for name in ["orders", "refunds"] {
+            self.until_reason(name, "Active").await;
+        }
+        self.policy("quick", json!({"intervalsMs": [50, 100]})).await;
+        self.sink("letters").answer(Answer::status(503));
+        self.fault(Fault::on(Route::CreateIntegration).status(503));
+        self.webhook("payments", json!({"retryPolicyRef": {"name": "quick"}})).await;
+        self.until_reason("payments", "RetriesExhausted").await;
+        self.secret("staging", &[("client-id", "nobody"), ("client-secret", "nothing")]).await;
+        self.until_tenant("staging", "Unauthorized").await;
+        self.eventually("the sink's error is told", async || self.finds("messages", "503").await).await;
+    }
+
     /// So many pods serve.
-    async fn tell_available(&self, pods: i32) {
+    pub async fn tell_available(&self, pods: i32) {
         let (status, message) = if pods > 0 { ("True", "Enough.") } else { ("False", "No pod is available.") };
         let condition = json!({"type": "Available", "status": status, "message": message});
         let status = json!({"status": {"replicas": 2, "availableReplicas": pods, "readyReplicas": pods, "conditions": [condition]}});
@@ -121,19 +145,7 @@ async fn a_sound_installation_is_told_to_be_sound() {
 #[tokio::test(flavor = "multi_thread")]
 async fn tenants_that_are_refused_webhooks_that_stall_and_letters_that_wait_are_findings_with_remedies() {
     world(Options::default(), async |world| {
-        world.install_operator(rules()).await;
-        let sinks = json!({"deadLetter": {"url": world.https_sink_url("letters")}});
-        world.tenant("production", json!({"circuitBreaker": {"failureThreshold": 100}, "sinks": sinks})).await;
-        world.policy("quick", json!({"intervalsMs": [50, 100]})).await;
-        world.sink("letters").answer(Answer::status(503));
-        world.fault(Fault::on(Route::CreateIntegration).status(503));
-        world.webhook("payments", json!({"retryPolicyRef": {"name": "quick"}})).await;
-        world.until_reason("payments", "RetriesExhausted").await;
-        world.secret("wrong", &[("client-id", "nobody"), ("client-secret", "nothing")]).await;
-        let auth = json!({"oauth2": {"credentialsSecretRef": {"name": "wrong"}}});
-        world.tenant("staging", json!({"auth": auth})).await;
-        world.until_tenant("staging", "Unauthorized").await;
-        world.eventually("the sink's error is told", async || world.finds("messages", "503").await).await;
+        world.troubled().await;
         let told = world.plugin(&["doctor", "-o", "json"]).await;
         assert_eq!(told.code, 1, "{told:?}");
         let found: Vec<Value> = checks(&told).into_iter().filter(|check| check["result"] == "finding").collect();

@@ -259,10 +259,49 @@ async fn what_cannot_be_said_is_left_as_it_is_when_the_rest_is_applied() {
         let ran = world.plugin(&["import", "--tenant", "production", "--bot", "bot-0", "--out", &out]).await;
         assert_eq!(ran.code, 1, "{ran:?}");
         fill_in(world, folder.path()).await;
+        let told = world.plugin(&["diff", "-f", &out]).await.good();
+        assert_eq!(told.matches("is adopted as it is, and nothing is written to Cognigy\n").count(), 4, "{told}");
+        assert!(told.ends_with("\n3 as it should be, 4 with a note\n"), "{told}");
         assert_eq!(apply(world, &out).await, 7);
         assert_eq!(changes(world).len(), 4, "each registration that can be said is repeated once");
         assert!(changes(world).iter().all(is_harmless), "{:#?}", changes(world));
         assert_eq!((world.integrations(), world.bot_webhooks(), world.history()), before);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_the_api_server_would_refuse_is_told_as_check_tells_it() {
+    world_without_operator(Options::default(), async |world| {
+        world.tenant("production", json!({})).await;
+        let url = "http://api.example.com/hooks/plain";
+        for (name, id) in [("plain", "wh_plain"), ("long", &*"w".repeat(129))] {
+            let policy = intervals(id, &[1000, 2000], 15.0);
+            world.add_integration(registration(name, 1, &json!({"id": id, "url": url, "retryPolicy": policy})));
+        }
+        let folder = tempfile::tempdir().unwrap();
+        let out = folder.path().join("imported");
+        let arguments = ["import", "--tenant", "production", "--out", out.to_str().unwrap(), "-o", "json"];
+        let told: Value = serde_json::from_str(&world.plugin(&arguments).await.out).unwrap();
+        let manifest = json!({
+            "apiVersion": "cognigy.io/v1alpha1", "kind": "CognigyWebhook", "metadata": {"name": "plain"},
+            "spec": {"tenantRef": {"name": "production"}, "url": url},
+        });
+        let file = folder.path().join("plain.json");
+        fs::write(&file, manifest.to_string()).unwrap();
+        let checked = ran(command().args(["check", "-o", "json", "-f"]).arg(&file)).await;
+        let checked: Value = serde_json::from_str(&checked.out).unwrap();
+        let refused = &checked["findings"][0];
+        let [field, message] = ["field", "message"].map(|name| refused[name].as_str().unwrap());
+        let findings = told["findings"].as_array().unwrap();
+        let of = |name: &str| findings.iter().find(|one| one["name"] == name).unwrap();
+        assert_eq!(of("plain")["message"], format!("{field}: {message}; only its retry policy is managed"));
+        assert_eq!(of("plain")["manifest"], "plain", "{findings:#?}");
+        let long = of("long")["message"].as_str().unwrap();
+        assert!(long.ends_with("; spec.existing.webhookId: may not be more than 128 bytes"), "{long}");
+        assert!(of("long").get("manifest").is_none(), "{findings:#?}");
+        let out = out.to_str().unwrap();
+        kubectl(world, &["apply", "--dry-run=server", "-n", &world.namespace, "-f", out]).await;
     })
     .await;
 }

@@ -7,8 +7,8 @@ use crate::{
     options::Options,
     problem::{Refusal, Reply},
     state::{BotWebhook, State},
-    store::id_key,
     validate,
+    views::id_key,
 };
 
 /// `GET`, page by page. A bot that never had a webhook is not known: 404.
@@ -17,16 +17,17 @@ pub(super) fn list(state: &State, call: &Call<'_>) -> Result<Reply, Refusal> {
     if !state.store.bots.contains(bot) {
         return Err(not_found("bot", bot));
     }
-    let of_bot = state.store.bot_webhooks.iter().filter(|one| one.bot_id == bot);
-    page(call, &state.options, of_bot.map(|one| (state.store.ordinal(&one.id), view(one, &state.options))))
+    let shown = |(place, one)| (place, view(one, &state.options));
+    page(call, &state.options, |place| state.store.of_bot(bot, place).map(shown))
 }
 
 /// `PATCH` with `Idempotency-Key`: 400 without one; 409 for one that this webhook has seen with another payload; a repetition
 /// with the same payload is answered 200 and changes nothing.
 pub(super) fn patch(state: &mut State, call: &Call<'_>) -> Result<Reply, Refusal> {
     let (bot, id) = (call.id(0), call.id(1));
-    let index = state.store.bot_webhooks.iter().position(|one| one.bot_id == bot && one.id == id);
-    let index = index.ok_or_else(|| not_found("webhook", id))?;
+    if state.store.find_of_bot(bot, id).is_none() {
+        return Err(not_found("webhook", id));
+    }
     let key = call
         .header("idempotency-key")
         .filter(|key| !key.trim().is_empty())
@@ -38,12 +39,10 @@ pub(super) fn patch(state: &mut State, call: &Call<'_>) -> Result<Reply, Refusal
             return Err(Refusal::new(409, format!("The Idempotency-Key {key:?} was used with a different payload.")));
         }
         Some(_) => {}
-        None => {
-            state.store.patches.insert((id.to_owned(), key.to_owned()), body);
-            state.store.bot_webhooks[index].retry_policy = Some(policy);
-        }
+        None => state.store.patch_bot_webhook(bot, id, key, body, policy),
     }
-    Ok(Reply::json(200, &view(&state.store.bot_webhooks[index], &state.options)))
+    let webhook = state.store.find_of_bot(bot, id).ok_or_else(|| not_found("webhook", id))?;
+    Ok(Reply::json(200, &view(webhook, &state.options)))
 }
 
 fn view(webhook: &BotWebhook, options: &Options) -> Value {

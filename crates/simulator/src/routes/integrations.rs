@@ -19,7 +19,8 @@ pub(super) fn create(state: &mut State, call: &Call<'_>) -> Result<Reply, Refusa
     if state.options.require_request_id {
         check_request_id(call, &wanted)?;
     }
-    let known = find_by_key(state, &wanted.idempotency_key).map(|one| (one.id.clone(), one.is_registered_as(&wanted)));
+    let known = state.store.find_by_idempotency_key(&wanted.idempotency_key);
+    let known = known.map(|one| (one.id.clone(), one.is_registered_as(&wanted)));
     let (id, status) = match known {
         Some((id, true)) => (id, 200),
         Some((_, false)) => {
@@ -41,7 +42,7 @@ pub(super) fn update(state: &mut State, call: &Call<'_>) -> Result<Reply, Refusa
     if record.idempotency_key.as_ref().is_some_and(|key| *key != wanted.idempotency_key) {
         return Err(Refusal::new(422, "idempotencyKey: always names the same object; it cannot be changed"));
     }
-    if find_by_key(state, &wanted.idempotency_key).is_some_and(|other| other.id != id) {
+    if state.store.find_by_idempotency_key(&wanted.idempotency_key).is_some_and(|other| other.id != id) {
         return Err(Refusal::new(409, "The idempotency key names another integration."));
     }
     state.store.replace_integration(id, wanted, call.cause());
@@ -59,7 +60,7 @@ pub(super) fn list(state: &State, call: &Call<'_>) -> Result<Reply, Refusal> {
     supported(state.options.list_integrations, "POST")?;
     let with_version = state.options.integrations_carry_version;
     let view = |one: &IntegrationRecord| one.integration_view(&state.options, with_version);
-    page(call, &state.options, state.store.integrations.iter().map(|one| (state.store.ordinal(&one.id), view(one))))
+    page(call, &state.options, |place| state.store.integrations.behind(place).map(|(place, one)| (place, view(one))))
 }
 
 /// `DELETE`: 204, the webhook goes with it.
@@ -75,10 +76,6 @@ pub(super) fn delete(state: &mut State, call: &Call<'_>) -> Result<Reply, Refusa
 fn get_view(state: &State, id: &str) -> Result<Reply, Refusal> {
     let record = state.store.find(id).ok_or_else(|| not_found("integration", id))?;
     Ok(Reply::json(200, &record.integration_view(&state.options, state.options.integrations_carry_version)))
-}
-
-fn find_by_key<'a>(state: &'a State, key: &str) -> Option<&'a IntegrationRecord> {
-    state.store.integrations.iter().find(|one| one.idempotency_key.as_deref() == Some(key))
 }
 
 fn check_request_id(call: &Call<'_>, wanted: &Registration) -> Result<(), Refusal> {

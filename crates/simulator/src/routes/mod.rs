@@ -125,16 +125,19 @@ fn not_found(what: &str, id: &str) -> Refusal {
     Refusal::new(404, format!("There is no {what} {id:?}."))
 }
 
-/// A page of `items`, which come with their places in ascending order.
-fn page(call: &Call<'_>, options: &Options, items: impl Iterator<Item = (u64, Value)>) -> Result<Reply, Refusal> {
-    let (size, after) = page_query(call, options)?;
-    let mut rest = items.filter(|(ordinal, _)| *ordinal > after);
+/// A page of what is `behind` a place: the items with their own places in ascending order. Only those of the page are looked at.
+fn page<I>(call: &Call<'_>, options: &Options, behind: impl FnOnce(u64) -> I) -> Result<Reply, Refusal>
+where
+    I: Iterator<Item = (u64, Value)>,
+{
+    let (size, place) = page_query(call, options)?;
+    let mut rest = behind(place);
     let shown: Vec<(u64, Value)> = rest.by_ref().take(size).collect();
     let more = rest.next().is_some();
     let next = if options.repeat_cursor {
         Some("c-0".to_owned())
     } else {
-        shown.last().filter(|_| more).map(|(ordinal, _)| format!("c-{ordinal}"))
+        shown.last().filter(|_| more).map(|(place, _)| format!("c-{place}"))
     };
     let mut body = Map::new();
     body.insert("items".into(), shown.into_iter().map(|(_, item)| item).collect());
@@ -155,7 +158,7 @@ fn page(call: &Call<'_>, options: &Options, items: impl Iterator<Item = (u64, Va
 
 fn page_query(call: &Call<'_>, options: &Options) -> Result<(usize, u64), Refusal> {
     let mut size = options.page_limit;
-    let mut after = 0;
+    let mut place = 0;
     for (key, value) in form_urlencoded::parse(call.query.as_bytes()) {
         match &*key {
             "pageSize" => {
@@ -164,13 +167,13 @@ fn page_query(call: &Call<'_>, options: &Options) -> Result<(usize, u64), Refusa
                 })?;
             }
             "cursor" => {
-                after = value
+                place = value
                     .strip_prefix("c-")
-                    .and_then(|ordinal| ordinal.parse().ok())
+                    .and_then(|place| place.parse().ok())
                     .ok_or_else(|| Refusal::new(400, format!("The cursor {value:?} is unknown.")))?;
             }
             _ => return Err(Refusal::new(400, format!("The query parameter {key:?} is unknown."))),
         }
     }
-    Ok((size, after))
+    Ok((size, place))
 }

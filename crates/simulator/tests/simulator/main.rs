@@ -7,6 +7,7 @@ mod bot_webhooks;
 mod client;
 mod faults;
 mod integrations;
+mod log;
 mod passage;
 mod program;
 mod targets;

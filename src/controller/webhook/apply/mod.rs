@@ -26,8 +26,8 @@ use super::{
 use crate::{
     api::{CognigyWebhook, EventReason, FINALIZER, webhook::Drift},
     cluster::{audit::Fact, metadata},
-    cognigy::{IntervalPolicy, Registration, Session, Status, WebhookId},
-    controller::{context::Context, error::Failure},
+    cognigy::{Error, Integration, IntervalPolicy, Registration, Session, Status, WebhookId},
+    controller::{context::Context, error::Failure, rehearsal::Registered},
 };
 
 /// No plan is longer; a longer one would be an error in it.
@@ -68,7 +68,25 @@ pub struct Pass<'a> {
     /// Where Cognigy differed from the wish when it was read.
     found: Found,
     /// What would be done, where the pass is a rehearsal: it reads, writes nothing and takes every write for done.
-    script: Option<Vec<Act>>,
+    script: Option<Script>,
+}
+
+/// What a rehearsed pass has besides.
+struct Script {
+    acts: Vec<Act>,
+    /// What the tenant's installation lists, read once for all of the rehearsal's webhooks.
+    registered: Arc<Registered>,
+}
+
+impl Script {
+    /// The first registration in the listing that is meant.
+    async fn find(
+        &self,
+        session: &Session,
+        is_meant: impl Fn(&Integration) -> bool,
+    ) -> Result<Option<Integration>, Error> {
+        Ok(self.registered.all(session).await?.iter().find(|one| is_meant(one)).cloned())
+    }
 }
 
 /// Where Cognigy differed from the wish when it was read.
@@ -121,13 +139,14 @@ impl<'a> Pass<'a> {
 
     /// The same pass as a rehearsal.
     #[must_use]
-    pub fn rehearsed(self) -> Self {
-        Self { script: Some(Vec::new()), ..self }
+    pub fn rehearsed(self, registered: Arc<Registered>) -> Self {
+        Self { script: Some(Script { acts: Vec::new(), registered }), ..self }
     }
 
     /// What a rehearsal found that would be done, without secrets.
     pub fn script(&mut self) -> Vec<Act> {
-        rehearsal::without_secrets(self.script.take().unwrap_or_default(), &self.session.redactor())
+        let acts = self.script.take().map(|script| script.acts);
+        rehearsal::without_secrets(acts.unwrap_or_default(), &self.session.redactor())
     }
 
     /// Walks the plan of a webhook that is to be there.

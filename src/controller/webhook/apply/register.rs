@@ -9,7 +9,7 @@ use super::{
 use crate::{
     api::{EventReason, FINALIZER, REGISTRATION_ANNOTATION},
     cluster::metadata,
-    cognigy::{ErrorKind, Integration, Outcome as Posted, Status, Webhook, WebhookId},
+    cognigy::{Error, ErrorKind, Integration, Outcome as Posted, Status, Webhook, WebhookId},
     controller::{
         error::Failure,
         office,
@@ -29,9 +29,8 @@ impl Pass<'_> {
 
     /// Looks for a version that a crash may have hidden, and takes it in.
     pub(super) async fn look_for_lost(&mut self, version: i64) -> Result<Option<WebhookId>, Failure> {
-        let name = self.object.registered_name();
-        let found = match self.session.find_integration(&name, version).await {
-            Ok(found) => found.value,
+        let found = match self.find_version(version).await {
+            Ok(found) => found,
             // Without a listing it cannot be known.
             Err(error) if matches!(error.kind, ErrorKind::NotFound | ErrorKind::NotSupported) => None,
             Err(error) => return Err(error.into()),
@@ -42,6 +41,15 @@ impl Pass<'_> {
         self.book.keep(&found.id, version, active);
         self.world.older.push(Older { version, active: Some(active) });
         Ok(Some(found.id))
+    }
+
+    /// This version of the webhook in the listing.
+    async fn find_version(&self, version: i64) -> Result<Option<Integration>, Error> {
+        let name = self.object.registered_name();
+        match &self.script {
+            Some(script) => script.find(&self.session, |one| one.is(&name, version)).await,
+            None => Ok(self.session.find_integration(&name, version).await?.value),
+        }
     }
 
     /// Before the claim and the POST, once in a pass: what was never claimed goes without a farewell.
@@ -120,9 +128,7 @@ impl Pass<'_> {
     }
 
     pub(super) async fn find(&mut self) -> Result<(), Failure> {
-        let (name, version) = (self.object.registered_name(), i64::from(self.version));
-        let found = self.session.find_integration(&name, version).await?.value;
-        let Some(found) = found else {
+        let Some(found) = self.find_version(self.version.into()).await? else {
             if matches!(self.world.target, Target::Preexisting { .. }) {
                 // Cognigy says that the key is taken, and does not list who has it.
                 return Err(self.refuse());

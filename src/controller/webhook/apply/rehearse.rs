@@ -60,7 +60,9 @@ impl Pass<'_> {
     fn note(&mut self, action: Action, version: i64, fields: Vec<Drift>) {
         let webhook_id = self.book.id_of(version).map(|id| id.to_string());
         let act = Act { action, version: Some(version), webhook_id, url: None, fields };
-        self.script.get_or_insert_default().push(act);
+        if let Some(script) = &mut self.script {
+            script.acts.push(act);
+        }
     }
 
     async fn rehearse_claim(&mut self) -> Result<(), Failure> {
@@ -74,13 +76,15 @@ impl Pass<'_> {
     async fn rehearse_register(&mut self) -> Result<(), Failure> {
         self.namespace_stays().await?;
         let wished = self.wished(Status::Inactive).await?;
-        let listed = match self.session.list_integrations().await {
-            Ok(listed) => listed.value.into_iter().find(|one| one.has_key_of(&wished.name, wished.version)),
+        let Some(script) = &self.script else { return Ok(()) };
+        let found = script.find(&self.session, |one| one.has_key_of(&wished.name, wished.version)).await;
+        let found = match found {
+            Ok(found) => found,
             // Without a listing it cannot be known.
             Err(error) if matches!(error.kind, ErrorKind::NotFound | ErrorKind::NotSupported) => None,
             Err(error) => return Err(error.into()),
         };
-        if let Some(found) = listed {
+        if let Some(found) = found {
             return self.is_candidate(found).await;
         }
         self.note(Action::Register, wished.version, compare::new_registration(&wished));
@@ -119,7 +123,7 @@ impl Pass<'_> {
     async fn rehearse_check(&mut self) -> Result<(), Failure> {
         let url = self.wished(Status::Inactive).await?.url.to_string();
         self.note(Action::CheckHealth, self.version.into(), Vec::new());
-        if let Some(act) = self.script.iter_mut().flatten().last() {
+        if let Some(act) = self.script.as_mut().and_then(|script| script.acts.last_mut()) {
             act.url = Some(url);
         }
         self.world.health = Health::Passing;

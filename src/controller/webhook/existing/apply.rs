@@ -95,6 +95,10 @@ impl<'a> Pass<'a> {
         Self { script: Some(Vec::new()), ..self }
     }
 
+    pub(super) fn is_rehearsal(&self) -> bool {
+        self.script.is_some()
+    }
+
     /// What a rehearsal found that would be done, without secrets.
     pub fn script(&mut self) -> Vec<Act> {
         rehearsal::without_secrets(self.script.take().unwrap_or_default(), &self.session.redactor())

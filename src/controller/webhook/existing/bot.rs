@@ -57,10 +57,11 @@ impl Pass<'_> {
                     self.is_at(&one.id);
                     self.judge(bot, &one, policy);
                     // A new claim that all is well already does not rest on what was so some minutes ago.
-                    let doubtful = match self.found {
-                        Found::There(Compared::Same) => !self.settled && one.policy != Held::NotShown,
-                        _ => self.wish.observe && one.policy == Held::InDoubt,
-                    };
+                    let doubtful = !self.is_rehearsal()
+                        && match self.found {
+                            Found::There(Compared::Same) => !self.settled && one.policy != Held::NotShown,
+                            _ => self.wish.observe && one.policy == Held::InDoubt,
+                        };
                     let strict = Freshness {
                         presence: if one.policy == Held::InDoubt { Duration::ZERO } else { JUST_NOW },
                         absence: JUST_NOW,
@@ -76,6 +77,10 @@ impl Pass<'_> {
     }
 
     fn freshness(&self) -> Freshness {
+        if self.is_rehearsal() {
+            // Its session is its own: no listing is older than the rehearsal.
+            return Freshness { presence: Duration::MAX, absence: Duration::MAX };
+        }
         if ground::requested(self.object) {
             return Freshness::NOW;
         }

@@ -1,5 +1,6 @@
 //! `diff`: what the operator would do, told by its own plan.
 
+mod calls;
 mod random;
 mod scenes;
 

@@ -191,6 +191,36 @@ async fn what_is_being_deleted_is_told_to_its_end() {
         world.delete::<CognigyWebhook>("orders").await;
         let told = world.diff(&["--all"]).await;
         assert_eq!((told.code, told.steps("orders")), (1, vec!["delete", "release"]), "{:#}", told.value);
+        world.webhook("orders", json!({"deletionPolicy": "Orphan"})).await;
+        let told = world.diff(&["--all"]).await;
+        assert_eq!((told.code, told.steps("orders")), (0, vec!["release"]), "{:#}", told.value);
+        assert_eq!(told.of("orders")["note"], "nothing is written to Cognigy");
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_adopted_as_it_is_is_a_note_and_what_is_written_with_it_a_difference() {
+    world_without_operator(Options::default(), async |world| {
+        world.stage().await;
+        let mut manifest = world.manifest(1);
+        manifest["spec"].as_object_mut().unwrap().retain(|field, _| ["tenantRef", "url"].contains(&&**field));
+        let (url, key) = (world.sim.callback_url("orders"), "orders:1");
+        world.add_integration(
+            json!({"name": "orders", "version": 1, "url": url, "idempotencyKey": key, "status": "active"}),
+        );
+        let (_folder, path) = folder(std::slice::from_ref(&manifest));
+        let told = world.diff(&["-f", &path]).await;
+        let orders = told.of("orders");
+        assert_eq!((told.code, &orders["result"], told.steps("orders")), (0, &json!("same"), vec!["claim", "adopt"]));
+        assert!(orders["note"].as_str().unwrap().contains("adopted as it is"), "{orders:#}");
+        let shown = world.shown(&world.read_by("a-reader", &["-f", &path]).await);
+        insta::assert_snapshot!("adopted", shown);
+        manifest["spec"]["retryPolicyRef"] = json!({"name": "patient"});
+        let (_folder, path) = folder(&[manifest]);
+        let told = world.diff(&["-f", &path]).await;
+        assert_eq!((told.code, told.steps("orders")), (1, vec!["claim", "adopt", "writeRetryPolicy"]));
+        assert!(told.of("orders").get("note").is_none(), "{:#}", told.value);
     })
     .await;
 }
@@ -268,6 +298,17 @@ async fn a_manifest_that_cannot_be_read_is_told_with_its_file_and_without_secret
         assert!(ran.code == 2 && ran.err.contains("broken.yaml") && ran.err.contains(says), "{ran:?}");
         assert!(!ran.err.contains(KEY), "{ran:?}");
     }
+    let told = async |recursive: &[&str]| {
+        let folder = tempfile::tempdir().unwrap();
+        fs::create_dir(folder.path().join("below")).unwrap();
+        fs::write(folder.path().join("below/broken.yaml"), "a: [").unwrap();
+        let mut command = command();
+        ran(command.args(["diff", "--tenant-file", "none.yaml", "-f"]).arg(folder.path()).args(recursive)).await
+    };
+    let alone = told(&[]).await;
+    assert!(alone.code == 2 && alone.err.contains("no .yaml, .yml or .json file in"), "{alone:?}");
+    let deep = told(&["-R"]).await;
+    assert!(deep.code == 2 && deep.err.contains("below/broken.yaml is neither YAML nor JSON"), "{deep:?}");
     let ran = ran(command().arg("diff")).await;
     assert!(ran.code == 2 && ran.err.contains("--filename"), "{ran:?}");
 }

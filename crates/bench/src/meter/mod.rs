@@ -1,0 +1,69 @@
+//! What something cost: the difference between two moments, each from the simulators' logs, the API server's audit log and
+//! `/proc`.
+
+mod calls;
+mod process;
+mod writes;
+
+use std::time::{Duration, Instant};
+
+use demo::Result;
+use serde::{Deserialize, Serialize};
+
+pub(crate) use self::{calls::Calls, process::Process, writes::Requests};
+use crate::stage::Stage;
+
+/// What was used between two moments.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Usage {
+    /// Wall clock.
+    pub(crate) seconds: f64,
+    pub(crate) calls: Calls,
+    pub(crate) kubernetes: Requests,
+    /// Of the process that does the work; none where it works in the benchmark's own.
+    pub(crate) process: Option<Process>,
+}
+
+/// The first moment.
+pub(crate) struct Meter {
+    begin: Instant,
+    calls: Vec<usize>,
+    callbacks: usize,
+    audit: u64,
+    process: Option<process::Watch>,
+}
+
+impl Meter {
+    /// Begins to count what the worker does; `process` is its id, where it has one.
+    pub(crate) fn start(stage: &Stage, process: Option<u32>) -> Result<Self> {
+        Ok(Self {
+            begin: Instant::now(),
+            calls: calls::positions(stage),
+            callbacks: calls::callbacks(stage),
+            audit: stage.plane.audit_position()?,
+            process: process.map(process::Watch::start).transpose()?,
+        })
+    }
+
+    /// Counts what this process has used since it was started.
+    pub(crate) fn follow_new_process(&mut self, id: u32) {
+        self.process = Some(process::Watch::of_new(id));
+    }
+
+    /// Since the first moment.
+    pub(crate) fn elapsed(&self) -> Duration {
+        self.begin.elapsed()
+    }
+
+    /// What was used since then.
+    pub(crate) fn read(&self, stage: &Stage) -> Result<Usage> {
+        let seconds = self.begin.elapsed().as_secs_f64();
+        Ok(Usage {
+            seconds,
+            process: self.process.as_ref().map(process::Watch::read).transpose()?,
+            calls: Calls::since(stage, &self.calls, self.callbacks),
+            kubernetes: Requests::since(stage, self.audit)?,
+        })
+    }
+}

@@ -1,0 +1,75 @@
+//! All figures of a run.
+
+use std::{fs, path::Path};
+
+use demo::Result;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    baseline::provider_http::ProviderHttp,
+    chapters::{
+        catalogue::Catalogue, hanging::Hanging, outage::Outage, policy::Change, quiet::Quiet, restart::Restart,
+        rollout::Rollout,
+    },
+};
+
+/// Everything, by the size of the fleet.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Report {
+    /// The fleets are made from this number.
+    pub(crate) seed: u64,
+    /// What each call to Cognigy takes at least.
+    pub(crate) latency_ms: u64,
+    /// The machine's processors, which the operator, the control plane and the simulator share.
+    pub(crate) processors: usize,
+    /// In the order of their sizes.
+    pub(crate) fleets: Vec<Fleet>,
+}
+
+/// What one size of fleet costs; a chapter that was left out is missing.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Fleet {
+    pub(crate) webhooks: usize,
+    pub(crate) operator: Option<Rollout>,
+    pub(crate) limit: Option<Rollout>,
+    pub(crate) script: Option<Rollout>,
+    pub(crate) provider_http: Option<ProviderHttp>,
+    pub(crate) restart: Option<Restart>,
+    pub(crate) policy: Option<Change>,
+    pub(crate) outage: Option<Outage>,
+    pub(crate) quiet: Option<Quiet>,
+    pub(crate) deletion: Option<Change>,
+    pub(crate) catalogue: Option<Catalogue>,
+    pub(crate) hanging: Option<Hanging>,
+}
+
+impl Fleet {
+    /// A share of all webhooks.
+    #[allow(clippy::cast_precision_loss, reason = "counts")]
+    pub(crate) fn each(&self, count: usize) -> f64 {
+        count as f64 / self.webhooks as f64
+    }
+}
+
+impl Report {
+    /// What an earlier run left, or an error that names the file.
+    pub(crate) fn read(file: &Path) -> Result<Self> {
+        let text = fs::read_to_string(file).map_err(|error| format!("cannot read {}: {error}", file.display()))?;
+        Ok(serde_json::from_str(&text).map_err(|error| format!("{}: {error}", file.display()))?)
+    }
+
+    /// Keeps it for later.
+    pub(crate) fn write(&self, file: &Path) -> Result<()> {
+        let text = serde_json::to_string_pretty(self)? + "\n";
+        Ok(fs::write(file, text).map_err(|error| format!("cannot write {}: {error}", file.display()))?)
+    }
+
+    /// Takes the figures of a fleet in, in place of older ones of its size.
+    pub(crate) fn take(&mut self, fleet: Fleet) {
+        self.fleets.retain(|one| one.webhooks != fleet.webhooks);
+        self.fleets.push(fleet);
+        self.fleets.sort_by_key(|one| one.webhooks);
+    }
+}
