@@ -26,6 +26,10 @@ pub enum ConditionType {
 }
 
 impl ConditionType {
+    /// All of them.
+    pub const ALL: [Self; 6] =
+        [Self::Ready, Self::Registered, Self::Healthy, Self::RetryPolicyApplied, Self::Reconciling, Self::Stalled];
+
     /// The condition's `type`.
     pub fn as_str(self) -> &'static str {
         match self {

@@ -53,7 +53,7 @@ where
             Err(error) if tries < TRIES && may_be_repeated(&error) => tries += 1,
             Err(error) => return Err(error),
         }
-        match api.get_opt(&object.name_any()).await? {
+        match Box::pin(api.get_opt(&object.name_any())).await? {
             Some(now) if now.uid() == object.uid() => object = now,
             _ => return Ok(()),
         }
@@ -82,7 +82,11 @@ where
         changes.insert(0, json!({"op": "test", "path": path, "value": value}));
     }
     let operations = serde_json::from_value(Value::Array(changes)).map_err(kube::Error::SerdeError)?;
-    api.patch(&object.name_any(), &PatchParams::default(), &Patch::Json::<()>(operations)).await.map(Some)
+    let (name, manner, patch) = (object.name_any(), PatchParams::default(), Patch::Json::<()>(operations));
+    // As with a status: neither a request's state nor the owners of fields are kept while a pass goes on.
+    let mut written = Box::pin(api.patch(&name, &manner, &patch)).await?;
+    written.managed_fields_mut().clear();
+    Ok(Some(written))
 }
 
 fn finalizer_added<K: Resource>(object: &K, finalizer: &str) -> Option<Value> {

@@ -58,8 +58,14 @@ where
     let mut tries = 1;
     loop {
         let body = body::<K>(&name, version.as_deref(), &desired);
-        match api.patch_status(&name, &PatchParams::apply(FIELD_MANAGER).force(), &Patch::Apply(body)).await {
-            Ok(object) => return Ok(Written::Applied(Box::new(object))),
+        let (manner, patch) = (PatchParams::apply(FIELD_MANAGER).force(), Patch::Apply(body));
+        // A pass that waits for Cognigy must not hold what only a request needs.
+        match Box::pin(api.patch_status(&name, &manner, &patch)).await {
+            Ok(mut object) => {
+                // Who owns which field takes more memory than all else of an object, and nobody here asks for it.
+                object.managed_fields_mut().clear();
+                return Ok(Written::Applied(Box::new(object)));
+            }
             Err(kube::Error::Api(status)) if status.is_not_found() => return Ok(Written::Gone),
             Err(kube::Error::Api(status)) if status.is_conflict() && tries < TRIES => tries += 1,
             Err(kube::Error::Api(status)) => return Err(kube::Error::Api(status)),
@@ -69,7 +75,7 @@ where
             }
             Err(error) => return Err(error),
         }
-        match api.get_metadata_opt(&name).await? {
+        match Box::pin(api.get_metadata_opt(&name)).await? {
             Some(now) if now.uid() == object.uid() => version = now.resource_version(),
             _ => return Ok(Written::Gone),
         }

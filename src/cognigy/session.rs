@@ -293,7 +293,8 @@ impl Inner {
             Ok(admission) => admission,
             Err(retry_after) => return (Err(Error::new(ErrorKind::CircuitOpen { retry_after }, call.route)), None),
         };
-        let authentication = match self.authenticate().await {
+        // Thousands may wait for their turn, few have it: what a call needs is on the heap for those alone.
+        let authentication = match Box::pin(self.authenticate()).await {
             Ok(authentication) => authentication,
             Err(NoToken { error, shared }) => {
                 if error.kind.is_trouble() && !shared {
@@ -305,7 +306,7 @@ impl Inner {
             }
         };
         trace.sent(repeated);
-        let result = self.exchange(call, trace, &authentication, read).await;
+        let result = Box::pin(self.exchange(call, trace, &authentication, read)).await;
         match &result {
             Err(error) if error.kind.is_trouble() => admission.failed(Instant::now()),
             _ => admission.answered(),

@@ -162,7 +162,10 @@ impl Context {
         if !lags && !memo.in_doubt {
             return Ok(Some(object));
         }
-        let read = api.get_opt(&object.name_any()).await?;
+        let mut read = Box::pin(api.get_opt(&object.name_any())).await?;
+        if let Some(read) = &mut read {
+            read.managed_fields_mut().clear();
+        }
         if memo.in_doubt {
             self.memos.update(&uid, |memo| memo.in_doubt = false);
         }

@@ -159,8 +159,11 @@ pub async fn webhooks(
                 context.outbox.courier.forget(uid);
                 context.metrics.forget("CognigyWebhook", &key.namespace, &key.name);
                 let affected = context.index.forget_webhook(key);
-                // A tenant that waits for its last webhook can go at once.
-                affected.tenants.iter().for_each(|tenant| context.triggers.tenant(tenant.clone()));
+                // A tenant that waits for its last webhook can go at once; for the others it is a change of counts.
+                let waits = |tenant: &&ObjectKey| {
+                    context.tenants.get(tenant).is_some_and(|one| one.metadata.deletion_timestamp.is_some())
+                };
+                affected.tenants.iter().filter(waits).for_each(|tenant| context.triggers.tenant(tenant.clone()));
                 affected
             }
         };

@@ -280,7 +280,8 @@ where
     let started = Instant::now();
     let key = ObjectKey::of(&*object);
     let span = traces::pass(&K::kind(&()), &key.namespace, &key.name, object.meta().generation);
-    let outcome = reconcile(object, context.clone(), place).instrument(span.clone()).await;
+    // Those that wait for a place wait without it.
+    let outcome = Box::pin(reconcile(object, context.clone(), place)).instrument(span.clone()).await;
     span.record("cognigy.outcome", if outcome.is_ok() { "ok" } else { "error" });
     context.metrics.reconcile(&K::kind(&()), outcome.is_ok(), started.elapsed());
     if let Err(error) = &outcome {

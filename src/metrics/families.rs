@@ -256,36 +256,21 @@ impl Outbox {
     }
 }
 
-/// What is told about each object, for as long as it exists.
+/// What is told about all objects together; about each of them: objects.rs.
 #[derive(Clone, Debug)]
 pub(super) struct State {
-    pub(super) resource_condition: IntGaugeVec,
     pub(super) webhooks: IntGaugeVec,
-    pub(super) webhook_health: IntGaugeVec,
     pub(super) webhook_health_latency: Histogram,
-    pub(super) webhook_certificate_expiry: IntGaugeVec,
 }
 
 impl State {
     pub(super) fn new(r: &mut Catalogue) -> prometheus::Result<Self> {
         Ok(Self {
-            resource_condition: gauge(
-                r,
-                "resource_condition",
-                "1 for each condition of an object and the status that it has now",
-                &["kind", "namespace", "name", "type", "status"],
-            )?,
             webhooks: gauge(
                 r,
                 "webhooks",
                 "Webhooks of a tenant, by their state in Cognigy; Unregistered where there is none yet",
                 &["tenant", "state"],
-            )?,
-            webhook_health: gauge(
-                r,
-                "webhook_health",
-                "Result of the last health check of a webhook's URL, below failureThreshold too: 1 passing, 0 failing",
-                &["namespace", "name"],
             )?,
             webhook_health_latency: register(
                 r,
@@ -296,12 +281,6 @@ impl State {
                     )
                     .buckets(CHECK_SECONDS.to_vec()),
                 )?,
-            )?,
-            webhook_certificate_expiry: gauge(
-                r,
-                "webhook_certificate_expiry_timestamp_seconds",
-                "When the certificate of a webhook's URL expires, in seconds since the Unix epoch",
-                &["namespace", "name"],
             )?,
         })
     }

@@ -5,11 +5,11 @@
 //! key, so that [`Metrics::forget`] makes all of it vanish.
 
 mod families;
+mod objects;
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc,
         atomic::{AtomicBool, Ordering},
     },
     time::Duration,
@@ -20,7 +20,10 @@ use kube::Resource as _;
 use prometheus::{Registry, TextEncoder};
 
 pub use self::families::Family;
-use self::families::{Api, Catalogue, Outbox, State, Work};
+use self::{
+    families::{Api, Catalogue, Outbox, State, Work},
+    objects::{Key, Objects},
+};
 use crate::{
     api::CognigyWebhook,
     cognigy::{CallObserver, CircuitState, Code, Route, TokenOutcome},
@@ -38,24 +41,7 @@ pub struct Metrics {
     outbox: Outbox,
     state: State,
     stands_by: Arc<AtomicBool>,
-    objects: Arc<Mutex<BTreeMap<Key, Shown>>>,
-}
-
-/// The object that a state metric speaks of.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Key {
-    kind: String,
-    namespace: String,
-    name: String,
-}
-
-/// What is exposed for one object now and has to be taken back when it changes or goes.
-#[derive(Clone, Debug, Default)]
-struct Shown {
-    conditions: BTreeSet<(String, String)>,
-    webhook: Option<(String, String)>,
-    /// A check of this process is shown, which is newer than what the status tells.
-    checked: bool,
+    objects: Objects,
 }
 
 impl Metrics {
@@ -71,8 +57,8 @@ impl Metrics {
             outbox: Outbox::new(&mut catalogue)?,
             state: State::new(&mut catalogue)?,
             stands_by: Arc::default(),
-            objects: Arc::default(),
-            families: catalogue.families.into(),
+            objects: Objects::default(),
+            families: catalogue.families.into_iter().chain(objects::families()).collect(),
             registry: catalogue.registry,
         })
     }
@@ -86,10 +72,15 @@ impl Metrics {
     /// as the leader, and whoever adds up all replicas would count them twice.
     pub fn render(&self) -> prometheus::Result<String> {
         let mut families = self.registry.gather();
-        if self.stands_by.load(Ordering::Relaxed) {
+        let stands_by = self.stands_by.load(Ordering::Relaxed);
+        if stands_by {
             families.retain(|family| families::OF_THE_PROCESS.iter().any(|name| family.name().ends_with(name)));
         }
-        TextEncoder::new().encode_to_string(&families)
+        let mut text = TextEncoder::new().encode_to_string(&families)?;
+        if !stands_by {
+            self.objects.render(&mut text);
+        }
+        Ok(text)
     }
 
     /// The rate that holds for `host` (with its port) now; `None` when no tenant uses it any more.
@@ -161,24 +152,14 @@ impl Metrics {
 
     /// The conditions that an object has now; those of before that are not among them vanish.
     pub fn conditions(&self, kind: &str, namespace: &str, name: &str, conditions: &[Condition]) {
-        let now: BTreeSet<_> = conditions.iter().map(|c| (c.type_.clone(), c.status.clone())).collect();
-        let mut objects = self.objects();
-        let shown = &mut objects.entry(Key::new(kind, namespace, name)).or_default().conditions;
-        for (type_, status) in shown.difference(&now) {
-            // What is not there need not be removed; nothing else can be wrong with a fixed set of labels.
-            let _ = self.state.resource_condition.remove_label_values(&[kind, namespace, name, type_, status]);
-        }
-        for (type_, status) in &now {
-            self.state.resource_condition.with_label_values(&[kind, namespace, name, type_, status]).set(1);
-        }
-        *shown = now;
+        self.objects.lock().entry(Key::new(kind, namespace, name)).or_default().tell(conditions);
     }
 
     /// The state in Cognigy of a webhook; `None` while nothing is registered.
     pub fn webhook(&self, namespace: &str, name: &str, tenant: &str, state: Option<&str>) {
         let now = (tenant.to_owned(), state.unwrap_or("Unregistered").to_owned());
-        let mut objects = self.objects();
-        let before = &mut objects.entry(Key::new(&CognigyWebhook::kind(&()), namespace, name)).or_default().webhook;
+        let mut objects = self.objects.lock();
+        let before = &mut objects.entry(webhook(namespace, name)).or_default().counted;
         if before.as_ref() != Some(&now) {
             self.count_webhook(before.as_ref(), Some(&now));
             *before = Some(now);
@@ -187,8 +168,11 @@ impl Metrics {
 
     /// A health check of a webhook's URL: its result, and how long the answer took where there was one.
     pub fn health(&self, namespace: &str, name: &str, passing: bool, latency: Option<Duration>) {
-        self.state.webhook_health.with_label_values(&[namespace, name]).set(passing.into());
-        self.objects().entry(Key::new(&CognigyWebhook::kind(&()), namespace, name)).or_default().checked = true;
+        {
+            let mut objects = self.objects.lock();
+            let shown = objects.entry(webhook(namespace, name)).or_default();
+            (shown.passing, shown.checked) = (Some(passing), true);
+        }
         if let Some(latency) = latency {
             self.state.webhook_health_latency.observe(latency.as_secs_f64());
         }
@@ -203,30 +187,19 @@ impl Metrics {
         passing: Option<bool>,
         certificate_expires: Option<jiff::Timestamp>,
     ) {
-        let mut objects = self.objects();
-        let shown = objects.entry(Key::new(&CognigyWebhook::kind(&()), namespace, name)).or_default();
-        let Some(passing) = passing else {
-            shown.checked = false;
-            self.forget_health(namespace, name);
-            return;
-        };
-        if shown.checked {
-            return;
+        let mut objects = self.objects.lock();
+        let shown = objects.entry(webhook(namespace, name)).or_default();
+        if passing.is_none() {
+            (shown.passing, shown.checked, shown.expires) = (None, false, None);
+        } else if !shown.checked {
+            shown.passing = passing;
+            shown.expires = certificate_expires.map(jiff::Timestamp::as_second).or(shown.expires);
         }
-        self.state.webhook_health.with_label_values(&[namespace, name]).set(passing.into());
-        if let Some(expires) = certificate_expires {
-            self.certificate(namespace, name, expires);
-        }
-    }
-
-    fn forget_health(&self, namespace: &str, name: &str) {
-        let _ = self.state.webhook_health.remove_label_values(&[namespace, name]);
-        let _ = self.state.webhook_certificate_expiry.remove_label_values(&[namespace, name]);
     }
 
     /// When the certificate that a webhook's URL showed expires.
     pub fn certificate(&self, namespace: &str, name: &str, expires: jiff::Timestamp) {
-        self.state.webhook_certificate_expiry.with_label_values(&[namespace, name]).set(expires.as_second());
+        self.objects.lock().entry(webhook(namespace, name)).or_default().expires = Some(expires.as_second());
     }
 
     /// There are sinks of this kind, and tries to deliver end in one of these ways: all of it stands at 0 before the first
@@ -267,15 +240,8 @@ impl Metrics {
 
     /// The object is gone: so are its state metrics.
     pub fn forget(&self, kind: &str, namespace: &str, name: &str) {
-        let mut objects = self.objects();
-        if let Some(shown) = objects.remove(&Key::new(kind, namespace, name)) {
-            for (type_, status) in &shown.conditions {
-                let _ = self.state.resource_condition.remove_label_values(&[kind, namespace, name, type_, status]);
-            }
-            self.count_webhook(shown.webhook.as_ref(), None);
-        }
-        if kind == CognigyWebhook::kind(&()) {
-            self.forget_health(namespace, name);
+        if let Some(shown) = self.objects.lock().remove(&Key::new(kind, namespace, name)) {
+            self.count_webhook(shown.counted.as_ref(), None);
         }
     }
 
@@ -296,10 +262,10 @@ impl Metrics {
             }
         }
     }
+}
 
-    fn objects(&self) -> MutexGuard<'_, BTreeMap<Key, Shown>> {
-        self.objects.lock().unwrap_or_else(PoisonError::into_inner)
-    }
+fn webhook(namespace: &str, name: &str) -> Key {
+    Key::new(&CognigyWebhook::kind(&()), namespace, name)
 }
 
 fn figure(count: usize) -> i64 {
@@ -331,12 +297,6 @@ impl CallObserver for Metrics {
 
     fn conflict(&self, tenant: &str) {
         self.api.conflicts.with_label_values(&[tenant]).inc();
-    }
-}
-
-impl Key {
-    fn new(kind: &str, namespace: &str, name: &str) -> Self {
-        Self { kind: kind.to_owned(), namespace: namespace.to_owned(), name: name.to_owned() }
     }
 }
 

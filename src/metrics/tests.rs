@@ -1,3 +1,5 @@
+use std::collections::BTreeSet;
+
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::*;
@@ -103,8 +105,9 @@ fn what_can_be_counted_stands_at_zero_before_the_first_time() {
 #[test]
 fn every_family_is_described_as_it_is_exposed() {
     let metrics = all_used();
+    let text = metrics.render().unwrap();
     let mut described: Vec<_> = metrics.families().to_vec();
-    described.sort_by(|a, b| a.name.cmp(&b.name));
+    described.iter_mut().for_each(|family| family.labels.sort());
     let exposed = metrics.registry.gather().into_iter().map(|family| Family {
         name: family.name().to_owned(),
         kind: match format!("{:?}", family.get_field_type()).to_lowercase().as_str() {
@@ -115,11 +118,20 @@ fn every_family_is_described_as_it_is_exposed() {
         labels: family.get_metric()[0].get_label().iter().map(|label| label.name().to_owned()).collect(),
         help: family.help().to_owned(),
     });
-    for (mut described, exposed) in described.into_iter().zip(exposed) {
-        described.labels.sort();
-        assert_eq!(described, exposed);
+    let mut exposed: Vec<_> = exposed.collect();
+    for mut family in objects::families() {
+        family.labels.sort();
+        let Family { name, kind, help, labels } = &family;
+        assert!(text.contains(&format!("# HELP {name} {help}\n# TYPE {name} {kind}\n{name}{{")), "{text}");
+        let series = text.lines().find(|line| line.starts_with(&format!("{name}{{"))).unwrap();
+        let told: Vec<_> = series.split(['{', ',']).skip(1).map(|label| label.split('=').next().unwrap()).collect();
+        assert_eq!(told, labels.iter().map(String::as_str).collect::<Vec<_>>());
+        exposed.push(family);
     }
-    assert_eq!(metrics.families().len(), metrics.registry.gather().len());
+    for families in [&mut described, &mut exposed] {
+        families.sort_by(|a, b| a.name.cmp(&b.name));
+    }
+    assert_eq!(described, exposed);
 }
 
 #[test]

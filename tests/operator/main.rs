@@ -15,6 +15,7 @@ mod existing;
 mod fairness;
 mod faketime;
 mod figures;
+mod fleet;
 mod harness;
 mod health;
 mod health_over_time;

@@ -189,7 +189,7 @@ pub struct Trail {
 }
 
 impl Trail {
-    /// A trail, and the task that writes its Events in the order in which they were told. The task ends when every clone
+    /// A trail, and the task that writes its Events, those of one object in the order in which they were told. The task ends when every clone
     /// of the trail is gone. `instance` is this process: see [`reporting_instance`].
     pub fn new(client: Client, sink: AuditSink, instance: &str) -> (Self, impl Future<Output = ()> + Send + use<>) {
         let (queue, entries) = mpsc::channel(QUEUE);

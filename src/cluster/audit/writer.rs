@@ -1,8 +1,12 @@
-//! The task that creates the Events, one after the other.
+//! The task that creates the Events: those of one object one after the other, those of others at the same time.
 
-use std::time::Duration;
+use std::{
+    hash::{DefaultHasher, Hash as _, Hasher as _},
+    time::Duration,
+};
 
 use backon::{BackoffBuilder as _, ExponentialBuilder};
+use futures::future::{join, join_all};
 use k8s_openapi::api::events::v1::Event;
 use kube::{Api, Client, api::PostParams};
 use tokio::sync::{mpsc, oneshot};
@@ -20,8 +24,48 @@ pub(super) enum Entry {
     Flush(oneshot::Sender<()>),
 }
 
+/// How many Events are written at the same time. One after another, a roll-out of ten thousand webhooks tells more than the
+/// API server takes while the queue holds it (docs/performance.md, «Events»).
+const LANES: usize = 8;
+/// How many may wait in a lane; the queue before them is the long one.
+const LANE: usize = 16;
+
 /// Works until nobody can tell anything any more.
 pub(super) async fn write_events(client: Client, mut entries: mpsc::Receiver<Entry>) {
+    let (lanes, workers): (Vec<_>, Vec<_>) = (0..LANES)
+        .map(|_| {
+            let (lane, events) = mpsc::channel(LANE);
+            (lane, write_lane(client.clone(), events))
+        })
+        .unzip();
+    let sorting = async move {
+        while let Some(entry) = entries.recv().await {
+            match entry {
+                // A lane is closed only with its worker, which ends after this.
+                Entry::Event(event) => drop(lanes[lane(&event)].send(Entry::Event(event)).await),
+                Entry::Flush(done) => {
+                    for lane in &lanes {
+                        let (written, flushed) = oneshot::channel();
+                        drop(lane.send(Entry::Flush(written)).await);
+                        drop(flushed.await);
+                    }
+                    // An error means that nobody waits any more.
+                    let _ = done.send(());
+                }
+            }
+        }
+    };
+    join(sorting, join_all(workers)).await;
+}
+
+/// The lane of all Events of one object.
+fn lane(event: &Event) -> usize {
+    let mut hasher = DefaultHasher::new();
+    event.regarding.as_ref().map(|object| (&object.namespace, &object.name, &object.kind)).hash(&mut hasher);
+    usize::try_from(hasher.finish() % LANES as u64).unwrap_or_default()
+}
+
+async fn write_lane(client: Client, mut entries: mpsc::Receiver<Entry>) {
     while let Some(entry) = entries.recv().await {
         match entry {
             Entry::Event(event) => {
@@ -29,8 +73,10 @@ pub(super) async fn write_events(client: Client, mut entries: mpsc::Receiver<Ent
                     warn!(event = ?summary(&event), "an event could not be written in time");
                 }
             }
-            // Nobody waits any more.
-            Entry::Flush(done) => drop(done.send(())),
+            // An error means that nobody waits any more.
+            Entry::Flush(done) => {
+                let _ = done.send(());
+            }
         }
     }
 }

@@ -100,10 +100,38 @@ struct Notes {
     shows: Shows,
 }
 
+/// The webhooks of one bot, found by id and by name: each of them looks itself up in the listing that all share.
+struct Roster {
+    webhooks: Vec<BotWebhook>,
+    by_id: HashMap<WebhookId, Vec<usize>>,
+    by_name: HashMap<String, Vec<usize>>,
+}
+
+impl Roster {
+    fn new(webhooks: Vec<BotWebhook>) -> Self {
+        let (mut by_id, mut by_name) = (HashMap::<_, Vec<_>>::new(), HashMap::<_, Vec<_>>::new());
+        for (place, one) in webhooks.iter().enumerate() {
+            by_id.entry(one.id.clone()).or_default().push(place);
+            if let Some(name) = &one.name {
+                by_name.entry(name.clone()).or_default().push(place);
+            }
+        }
+        Self { webhooks, by_id, by_name }
+    }
+
+    fn find(&self, wanted: &BotWebhookRef) -> Vec<&BotWebhook> {
+        let places = match wanted {
+            BotWebhookRef::Id(id) => self.by_id.get(id),
+            BotWebhookRef::Name(name) => self.by_name.get(name),
+        };
+        places.into_iter().flatten().filter_map(|place| self.webhooks.get(*place)).collect()
+    }
+}
+
 /// The webhooks of one bot; none where the bot is not there (404).
 #[derive(Default)]
 pub(super) struct BotShelf {
-    shelf: Shelf<Vec<BotWebhook>>,
+    shelf: Shelf<Roster>,
     notes: Mutex<Notes>,
 }
 
@@ -116,12 +144,8 @@ impl BotShelf {
         self.notes().written.insert(id.clone(), Note { at: Instant::now(), held });
     }
 
-    fn find(&self, listing: &Listing<Vec<BotWebhook>>, wanted: &BotWebhookRef) -> Listed {
-        let is_wanted = |one: &&BotWebhook| match wanted {
-            BotWebhookRef::Id(id) => one.id == *id,
-            BotWebhookRef::Name(name) => one.name.as_ref() == Some(name),
-        };
-        let found: Vec<&BotWebhook> = listing.content.iter().filter(is_wanted).collect();
+    fn find(&self, listing: &Listing<Roster>, wanted: &BotWebhookRef) -> Listed {
+        let found = listing.content.find(wanted);
         match found[..] {
             [] => Listed::Missing,
             [one] => Listed::One(ListedBotWebhook {
@@ -183,12 +207,7 @@ impl Session {
         Ok(of_bot.find(&*self.listing(bot, &of_bot, freshness.absence).await?, wanted))
     }
 
-    async fn listing(
-        &self,
-        bot: &BotId,
-        of_bot: &BotShelf,
-        max_age: Duration,
-    ) -> Result<Arc<Listing<Vec<BotWebhook>>>, Error> {
+    async fn listing(&self, bot: &BotId, of_bot: &BotShelf, max_age: Duration) -> Result<Arc<Listing<Roster>>, Error> {
         let fits = |listing: &Listing<_>, asked: Instant| asked.saturating_duration_since(listing.began) <= max_age;
         let fetch = async |began| {
             let content = match self.list_bot_webhooks(bot).await {
@@ -197,7 +216,7 @@ impl Session {
                 Err(error) => return Err(error),
             };
             of_bot.arrived(began, &content);
-            Ok(content)
+            Ok(Roster::new(content))
         };
         of_bot.shelf.get(&self.caller().place, fits, fetch).await
     }

@@ -57,7 +57,7 @@ impl Bundles {
         if let Some(kept) = self.lock().get(&key).filter(is_current) {
             return Ok(Some(kept.pem.clone()));
         }
-        let (pem, resource_version) = config::ca_bundle(reference, &key.namespace, &self.client).await?;
+        let (pem, resource_version) = Box::pin(config::ca_bundle(reference, &key.namespace, &self.client)).await?;
         let read = Bundle { reference: reference.clone(), resource_version, pem: pem.clone() };
         self.lock().insert(key.clone(), read);
         if self.tenants.get(&key).is_none() {

@@ -54,32 +54,38 @@ use crate::{
 };
 
 /// One pass over a webhook.
+///
+/// Thousands of passes wait for Cognigy at the same time, so that the size of this future is what a roll-out takes of memory: what is
+/// not under way while they wait is on the heap, and only while it is.
 pub async fn reconcile(webhook: Arc<CognigyWebhook>, context: Arc<Context>, place: Place) -> Result<Action, PassError> {
     traces::of_tenant(&webhook.tenant_key());
     let api: Api<CognigyWebhook> = Api::namespaced(context.client.clone(), &webhook.namespace().unwrap_or_default());
-    let Some(webhook) = context.fresh(&api, webhook).await? else { return Ok(Action::await_change()) };
-    let Some(webhook) = settle::note(webhook, &context, &api).await? else { return Ok(Action::await_change()) };
+    let Some(webhook) = Box::pin(context.fresh(&api, webhook)).await? else { return Ok(Action::await_change()) };
+    let Some(webhook) = Box::pin(settle::note(webhook, &context, &api)).await? else {
+        return Ok(Action::await_change());
+    };
     let report = Report::new(&context, &api, &webhook);
     if webhook.metadata.deletion_timestamp.is_some() {
-        return farewell::reconcile(&webhook, &context, report, place).await;
+        return Box::pin(farewell::reconcile(&webhook, &context, report, place)).await;
     }
     if webhook.spec.suspend {
-        return report.verdict(Reason::Suspended, rehearsal::SUSPENDED).await;
+        return Box::pin(report.verdict(Reason::Suspended, rehearsal::SUSPENDED)).await;
     }
     if webhook.spec.is_existing() {
-        return existing::reconcile(&webhook, &context, report, place).await;
+        return Box::pin(existing::reconcile(&webhook, &context, report, place)).await;
     }
-    let wish = match observe::wish(&webhook, &context).await {
+    let wish = match Box::pin(observe::wish(&webhook, &context)).await {
         Ok(wish) => wish,
-        Err(failure) => return report.failure(failure, None).await,
+        Err(failure) => return Box::pin(report.failure(failure, None)).await,
     };
     let settled = change::settled(&webhook, wish.ground());
-    let passes = match health::turn(&webhook, &context, &wish, (settled, ground::requested(&webhook)), &place).await {
-        Ok(Turn::Quiet) => None,
-        Ok(Turn::Tell(draft)) => return report.checked(*draft).await,
-        Ok(Turn::Activate(draft)) => Some(*draft),
-        Err(failure) => return report.failure(failure, None).await,
-    };
+    let passes =
+        match Box::pin(health::turn(&webhook, &context, &wish, (settled, ground::requested(&webhook)), &place)).await {
+            Ok(Turn::Quiet) => None,
+            Ok(Turn::Tell(draft)) => return Box::pin(report.checked(*draft)).await,
+            Ok(Turn::Activate(draft)) => Some(*draft),
+            Err(failure) => return Box::pin(report.failure(failure, None)).await,
+        };
     // The pass goes on with what the check said, which is told together with its end.
     let (webhook, settled, passing) = match passes {
         None => (webhook.clone(), settled, false),
@@ -90,19 +96,19 @@ pub async fn reconcile(webhook: Arc<CognigyWebhook>, context: Arc<Context>, plac
     let session = match ground::way(&webhook, &context, wish.ground(), standing, place) {
         Way::Open(session) => session,
         Way::Rest(wait) => return Ok(wait),
-        Way::Closed(failure) => return report.failure(failure, webhook.status.clone()).await,
+        Way::Closed(failure) => return Box::pin(report.failure(failure, webhook.status.clone())).await,
     };
     let mut pass = open(&webhook, &context, &wish, session, (settled, passing));
     let ended = pass.bring_up(&wish).await;
     let report = report.after(&pass.left(), wish.ground());
     match ended {
-        Ok(Ended::Done(outcome)) => report.done(outcome, pass.left()).await,
-        Ok(Ended::Unhealthy) => report.unhealthy(&pass).await,
+        Ok(Ended::Done(outcome)) => Box::pin(report.done(outcome, pass.left())).await,
+        Ok(Ended::Unhealthy) => Box::pin(report.unhealthy(&pass)).await,
         // Nothing is pending: the tenant says what is wrong, and this webhook stays as it was.
         Err(failure) if ground::is_resync(&webhook, settled) && failure.disposition().class == Class::Tenant => {
             Ok(report.undisturbed(&failure))
         }
-        Err(failure) => report.failure(failure, Some(pass.book.status.clone())).await,
+        Err(failure) => Box::pin(report.failure(failure, Some(pass.book.status.clone()))).await,
     }
 }
 

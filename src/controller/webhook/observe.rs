@@ -93,7 +93,7 @@ pub async fn tenant(webhook: &CognigyWebhook, context: &Context) -> Result<Arc<C
         NamespacesFrom::Selector if namespace == key.namespace => true,
         NamespacesFrom::Selector => {
             let api: Api<Namespace> = Api::all(context.client.clone());
-            let labels = api.get_metadata(&namespace).await?.metadata.labels.unwrap_or_default();
+            let labels = Box::pin(api.get_metadata(&namespace)).await?.metadata.labels.unwrap_or_default();
             let selector = tenant.spec.allowed_namespaces.selector.clone().unwrap_or_default();
             let selector: Selector = selector.try_into().map_err(|error| {
                 Failure::InvalidSpec(format!("the tenant's spec.allowedNamespaces.selector cannot be used: {error}"))
@@ -108,7 +108,7 @@ pub async fn tenant(webhook: &CognigyWebhook, context: &Context) -> Result<Arc<C
 /// server knows it.
 pub async fn namespace_stays(namespace: &str, context: &Context) -> Result<(), Failure> {
     let api: Api<Namespace> = Api::all(context.client.clone());
-    let terminating = api.get_metadata(namespace).await?.metadata.deletion_timestamp.is_some();
+    let terminating = Box::pin(api.get_metadata(namespace)).await?.metadata.deletion_timestamp.is_some();
     if terminating { Err(Failure::NamespaceTerminating(namespace.to_owned())) } else { Ok(()) }
 }
 

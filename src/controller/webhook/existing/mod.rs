@@ -32,28 +32,28 @@ pub async fn reconcile(
     report: Report<'_>,
     place: Place,
 ) -> Result<Action, PassError> {
-    let wish = match observe::wish(webhook, context).await {
+    let wish = match Box::pin(observe::wish(webhook, context)).await {
         Ok(wish) => wish,
-        Err(failure) => return report.failure(failure, None).await,
+        Err(failure) => return Box::pin(report.failure(failure, None)).await,
     };
     let settled = change::settled(webhook, wish.ground());
     let session = match ground::way(webhook, context, wish.ground(), Standing { settled, ..Standing::default() }, place)
     {
         Way::Open(session) => session,
         Way::Rest(wait) => return Ok(wait),
-        Way::Closed(failure) => return report.failure(failure, None).await,
+        Way::Closed(failure) => return Box::pin(report.failure(failure, None)).await,
     };
     let mut pass = open(webhook, context, &wish, session, settled);
     let ended = pass.run().await;
     let left = pass.left();
     let report = report.after(&left, wish.ground());
     match ended {
-        Ok(outcome) => report.done(outcome, left).await,
+        Ok(outcome) => Box::pin(report.done(outcome, left)).await,
         // Nothing is pending: the tenant says what is wrong, and this webhook stays as it was.
         Err(failure) if ground::is_resync(webhook, settled) && failure.disposition().class == Class::Tenant => {
             Ok(report.undisturbed(&failure))
         }
-        Err(failure) => report.failure(failure, Some(left.status)).await,
+        Err(failure) => Box::pin(report.failure(failure, Some(left.status))).await,
     }
 }
 

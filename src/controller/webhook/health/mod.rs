@@ -59,7 +59,7 @@ async fn probe(
         ca_bundle: bundle.map(|pem| pem.expose_secret().as_bytes().into()),
     };
     let span = traces::health_check(&check.url);
-    let checked = context.prober.check(&check, &wish.guard).instrument(span.clone()).await;
+    let checked = Box::pin(context.prober.check(&check, &wish.guard)).instrument(span.clone()).await;
     let mut report = checked.inspect_err(|refusal| traces::fail(&span, "callback_forbidden", refusal))?;
     // The callback knows what it was sent, and chooses the names in its certificate.
     report.message = registration.secrets().redact(&report.message);
