@@ -7,6 +7,8 @@ ARG RUST=docker.io/library/rust:1.95.0-slim-trixie
 ARG BASE=gcr.io/distroless/cc-debian13:nonroot
 
 FROM ${RUST} AS tools
+# What jemalloc is built with besides the compiler.
+RUN apt-get update && apt-get install --yes --no-install-recommends make && rm -rf /var/lib/apt/lists/*
 RUN cargo install --locked cargo-chef@0.1.78 cargo-auditable@0.7.7
 
 # Dependencies are compiled in a layer of their own, which stays as long as the manifests do.
@@ -15,7 +17,13 @@ WORKDIR /build
 COPY . .
 RUN cargo chef prepare --recipe-path /recipe.json
 
-FROM tools AS build
+# Jemalloc is built for pages of this size or smaller (2^16 bytes), and machines with arm64 have pages of up to 64 kB.
+FROM tools AS tools-arm64
+ENV JEMALLOC_SYS_WITH_LG_PAGE=16
+
+FROM tools AS tools-amd64
+
+FROM tools-${TARGETARCH} AS build
 WORKDIR /build
 # Panics and logs name files as they are in this repository and in the registry, wherever they were compiled.
 ENV RUSTFLAGS="--remap-path-prefix=/usr/local/cargo/registry/src/= --remap-path-prefix=/build/="

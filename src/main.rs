@@ -9,7 +9,12 @@ use cognigy_operator::{
     cognigy, controller,
     telemetry::{self, Traces},
 };
+use tikv_jemallocator::Jemalloc;
 use tokio::signal::unix::{SignalKind, signal};
+
+/// What a roll-out of thousands of webhooks needs for a moment goes back to the system afterwards (docs/performance.md).
+#[global_allocator]
+static ALLOCATOR: Jemalloc = Jemalloc;
 
 fn main() -> ExitCode {
     cognigy::install_crypto_provider();

@@ -21,6 +21,9 @@ impl Default for Patience {
     }
 }
 
+/// Objects in one answer to a list: a page is in memory as a whole, with all that is not kept of it.
+const PAGE: u32 = 100;
+
 impl Patience {
     /// A client that waits no longer than this.
     pub fn client(self, config: Config) -> kube::Result<Client> {
@@ -33,6 +36,6 @@ impl Patience {
 
     /// A watch that lasts no longer than this.
     pub fn watch(self) -> watcher::Config {
-        watcher::Config::default().timeout(self.watch_seconds)
+        watcher::Config::default().timeout(self.watch_seconds).page_size(PAGE)
     }
 }

@@ -239,6 +239,7 @@ impl Work {
             async move {
                 let pass = async {
                     let place = Place::take(&places).await;
+                    context.trail.room().await;
                     // It may have changed while it waited for its place.
                     match seen.get(&reference(&ObjectKey::of(&*object))) {
                         Some(object) => measured(object, context, place, reconcile).await,

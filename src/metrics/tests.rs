@@ -107,7 +107,9 @@ fn every_family_is_described_as_it_is_exposed() {
     let metrics = all_used();
     let text = metrics.render().unwrap();
     let mut described: Vec<_> = metrics.families().to_vec();
-    described.iter_mut().for_each(|family| family.labels.sort());
+    for family in &mut described {
+        family.labels.sort();
+    }
     let exposed = metrics.registry.gather().into_iter().map(|family| Family {
         name: family.name().to_owned(),
         kind: match format!("{:?}", family.get_field_type()).to_lowercase().as_str() {

@@ -2,9 +2,9 @@
 
 #![allow(clippy::unwrap_used)]
 
-#[path = "../../benches/verdicts/mod.rs"]
+#[path = "../../crates/bench/benches/verdicts/mod.rs"]
 mod verdicts;
-#[path = "../../benches/worlds/mod.rs"]
+#[path = "../../crates/bench/benches/worlds/mod.rs"]
 mod worlds;
 
 use allocation_counter::measure;

@@ -51,7 +51,7 @@ const LIMIT_AT_ONCE: usize = fleet::CALLS_AT_ONCE as usize;
 
 /// How long a fleet may take: longer than it would one call after another.
 fn patience(webhooks: usize) -> Duration {
-    Duration::from_secs(300) + Duration::from_millis(500) * u32::try_from(webhooks).unwrap_or(u32::MAX)
+    Duration::from_mins(5) + Duration::from_millis(500) * u32::try_from(webhooks).unwrap_or(u32::MAX)
 }
 
 /// Measures, and tells what it measured.
@@ -66,7 +66,7 @@ pub(crate) async fn run(args: &Args, program: &Path) -> Result<()> {
         fleets: earlier.map(|report| report.fleets).unwrap_or_default(),
     };
     for &webhooks in &args.webhooks {
-        report.take(one(args, program, conditions, webhooks).await?);
+        report.take(Box::pin(one(args, program, conditions, webhooks)).await?);
         // What was measured is kept, whatever comes.
         if let Some(file) = &args.json {
             report.write(file)?;

@@ -11,7 +11,7 @@ use std::{
     io::Write,
     sync::{
         Arc, Mutex, PoisonError,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicU64, AtomicUsize, Ordering},
     },
     time::Duration,
 };
@@ -23,7 +23,7 @@ use k8s_openapi::{
 };
 use kube::{Client, api::ObjectMeta};
 use serde::Serialize;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Notify, mpsc, oneshot};
 use tracing::warn;
 use uuid::Uuid;
 
@@ -43,6 +43,10 @@ const MAX_INSTANCE: usize = 128;
 const MAX_NAME: usize = 253;
 /// Events that may wait for a slow API server: some thousand webhooks at once, a few megabytes.
 const QUEUE: usize = 16_384;
+/// From here on, who is about to cause more waits a little.
+const FULL: usize = QUEUE / 4 * 3;
+/// How long at most.
+const ROOM_WITHIN: Duration = Duration::from_secs(2);
 
 /// One thing that happened. What does not apply is `None` and `null` in the audit line.
 #[derive(Clone, Debug)]
@@ -179,10 +183,29 @@ impl AuditSink {
     }
 }
 
+/// The Events that are told and not yet written or given up.
+#[derive(Debug, Default)]
+struct Backlog {
+    count: AtomicUsize,
+    written: Notify,
+}
+
+impl Backlog {
+    fn more(&self) {
+        self.count.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn less(&self) {
+        self.count.fetch_sub(1, Ordering::Relaxed);
+        self.written.notify_waiters();
+    }
+}
+
 /// Where facts are told; cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Trail {
     queue: mpsc::Sender<Entry>,
+    backlog: Arc<Backlog>,
     sink: AuditSink,
     instance: Arc<str>,
     dropped: Arc<AtomicU64>,
@@ -193,8 +216,15 @@ impl Trail {
     /// of the trail is gone. `instance` is this process: see [`reporting_instance`].
     pub fn new(client: Client, sink: AuditSink, instance: &str) -> (Self, impl Future<Output = ()> + Send + use<>) {
         let (queue, entries) = mpsc::channel(QUEUE);
-        let trail = Self { queue, sink, instance: cut(instance, MAX_INSTANCE).into(), dropped: Arc::default() };
-        (trail, write_events(client, entries))
+        let backlog = Arc::<Backlog>::default();
+        let trail = Self {
+            queue,
+            backlog: backlog.clone(),
+            sink,
+            instance: cut(instance, MAX_INSTANCE).into(),
+            dropped: Arc::default(),
+        };
+        (trail, write_events(client, entries, backlog))
     }
 
     /// Tells a fact: the audit line at once, the Event soon. Neither waits nor fails; an Event that finds the queue full
@@ -203,7 +233,9 @@ impl Trail {
         let now = Timestamp::now();
         let note = clean(&fact.note);
         self.sink.write(&fact.line(&note, now));
+        self.backlog.more();
         if self.queue.try_send(Entry::Event(Box::new(fact.event(note, now, &self.instance)))).is_err() {
+            self.backlog.less();
             let dropped = self.dropped.fetch_add(1, Ordering::Relaxed) + 1;
             // A full queue must not fill the log as well.
             if dropped.is_power_of_two() {
@@ -215,9 +247,29 @@ impl Trail {
         }
     }
 
+    /// Waits until the queue is less than three quarters full, but not for long: whoever is about to cause Events lets those before
+    /// go first, and yet no trouble with Events holds up the work for good.
+    pub async fn room(&self) {
+        self.room_within(ROOM_WITHIN).await;
+    }
+
+    async fn room_within(&self, patience: Duration) {
+        let room = async {
+            loop {
+                let written = self.backlog.written.notified();
+                if self.pending() < FULL {
+                    return;
+                }
+                written.await;
+            }
+        };
+        // What finds no room even then is counted when it is told.
+        let _ = tokio::time::timeout(patience, room).await;
+    }
+
     /// How many Events wait to be written.
     pub fn pending(&self) -> usize {
-        self.queue.max_capacity() - self.queue.capacity()
+        self.backlog.count.load(Ordering::Relaxed)
     }
 
     /// How many Events found the queue full.
@@ -255,6 +307,8 @@ fn cut(text: &str, bytes: usize) -> &str {
 
 #[cfg(test)]
 mod tests {
+    use futures::FutureExt as _;
+
     use super::*;
 
     fn fact(note: &str) -> Fact {
@@ -385,6 +439,33 @@ mod tests {
         }
         assert_eq!((trail.dropped(), trail.pending()), (3, QUEUE));
         assert_eq!(lines.count(), QUEUE + 3);
+    }
+
+    #[tokio::test]
+    async fn who_is_about_to_tell_waits_for_room_and_goes_on_without_it_after_a_while() {
+        let (client, _) = api_server().await;
+        let (trail, writer) = Trail::new(client, AuditSink::new(Lines::default()), "pod-1");
+        (1..FULL).for_each(|_| trail.record(fact("n")));
+        assert_eq!(trail.room().now_or_never(), Some(()), "there is room");
+        trail.record(fact("n"));
+        assert_eq!(trail.room().now_or_never(), None, "there is none");
+        // Nothing is ever written here, and yet it ends.
+        trail.room_within(Duration::from_millis(1)).await;
+        assert_eq!(trail.pending(), FULL);
+        drop(writer);
+    }
+
+    #[tokio::test]
+    async fn an_event_that_is_written_makes_room() {
+        let (client, notes) = api_server().await;
+        let (trail, writer) = Trail::new(client, AuditSink::new(Lines::default()), "pod-1");
+        (0..FULL).for_each(|_| trail.record(fact("n")));
+        let writer = tokio::spawn(writer);
+        while trail.room().now_or_never().is_none() {
+            tokio::task::yield_now().await;
+        }
+        assert!(trail.pending() < FULL && !notes.lock().unwrap().is_empty());
+        writer.abort();
     }
 
     #[tokio::test]

@@ -2,6 +2,7 @@
 
 use std::{
     hash::{DefaultHasher, Hash as _, Hasher as _},
+    sync::Arc,
     time::Duration,
 };
 
@@ -12,6 +13,7 @@ use kube::{Api, Client, api::PostParams};
 use tokio::sync::{mpsc, oneshot};
 use tracing::{debug, warn};
 
+use super::Backlog;
 use crate::cluster::words;
 
 /// How long one Event may hold up those behind it.
@@ -26,16 +28,16 @@ pub(super) enum Entry {
 
 /// How many Events are written at the same time. One after another, a roll-out of ten thousand webhooks tells more than the
 /// API server takes while the queue holds it (docs/performance.md, «Events»).
-const LANES: usize = 8;
+const LANES: usize = 16;
 /// How many may wait in a lane; the queue before them is the long one.
 const LANE: usize = 16;
 
 /// Works until nobody can tell anything any more.
-pub(super) async fn write_events(client: Client, mut entries: mpsc::Receiver<Entry>) {
+pub(super) async fn write_events(client: Client, mut entries: mpsc::Receiver<Entry>, backlog: Arc<Backlog>) {
     let (lanes, workers): (Vec<_>, Vec<_>) = (0..LANES)
         .map(|_| {
             let (lane, events) = mpsc::channel(LANE);
-            (lane, write_lane(client.clone(), events))
+            (lane, write_lane(client.clone(), events, backlog.clone()))
         })
         .unzip();
     let sorting = async move {
@@ -65,13 +67,14 @@ fn lane(event: &Event) -> usize {
     usize::try_from(hasher.finish() % LANES as u64).unwrap_or_default()
 }
 
-async fn write_lane(client: Client, mut entries: mpsc::Receiver<Entry>) {
+async fn write_lane(client: Client, mut entries: mpsc::Receiver<Entry>, backlog: Arc<Backlog>) {
     while let Some(entry) = entries.recv().await {
         match entry {
             Entry::Event(event) => {
                 if tokio::time::timeout(PATIENCE, write(&client, &event)).await.is_err() {
                     warn!(event = ?summary(&event), "an event could not be written in time");
                 }
+                backlog.less();
             }
             // An error means that nobody waits any more.
             Entry::Flush(done) => {

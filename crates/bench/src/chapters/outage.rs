@@ -25,7 +25,7 @@ const LENGTH: Duration = Duration::from_secs(30);
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Outage {
     /// How long it lasted.
-    pub(crate) outage_seconds: f64,
+    pub(crate) length_seconds: f64,
     /// What was used while it lasted: each call is wasted.
     pub(crate) during: Usage,
     /// How many are as wished in the end.
@@ -51,7 +51,7 @@ pub(crate) async fn run(stage: &Stage, operator: &Operator, webhooks: usize, wit
     let times = follow.reach(webhooks, within, &progress).await.sorted();
     operator::quiet_events(operator, within).await?;
     Ok(Outage {
-        outage_seconds: LENGTH.as_secs_f64(),
+        length_seconds: LENGTH.as_secs_f64(),
         during,
         ready: times.len(),
         seconds: times.last().map_or(0.0, Duration::as_secs_f64),
