@@ -75,6 +75,8 @@ impl Scenario for Recovery {
         Exhaustion.given(world).await;
         Exhaustion.when(world).await;
         Exhaustion.then(world).await;
+        // The status is written before: what it tells of is still to be told.
+        world.until_event("orders", "DeadLetterDelivered").await;
     }
 
     async fn when(&self, world: &World) {
@@ -123,6 +125,8 @@ impl Scenario for Replay {
         Exhaustion.given(world).await;
         Exhaustion.when(world).await;
         Exhaustion.then(world).await;
+        // The status is written before: what it tells of is still to be told.
+        world.until_event("orders", "DeadLetterDelivered").await;
     }
 
     async fn when(&self, world: &World) {
