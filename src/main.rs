@@ -9,12 +9,12 @@ use cognigy_operator::{
     cognigy, controller,
     telemetry::{self, Traces},
 };
-use tikv_jemallocator::Jemalloc;
 use tokio::signal::unix::{SignalKind, signal};
 
 /// What a roll-out of thousands of webhooks needs for a moment goes back to the system afterwards (docs/performance.md).
+#[cfg(feature = "jemalloc")]
 #[global_allocator]
-static ALLOCATOR: Jemalloc = Jemalloc;
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 fn main() -> ExitCode {
     cognigy::install_crypto_provider();

@@ -73,7 +73,10 @@ fn every_stage_begins_with_a_base_that_a_release_pins_or_with_another_stage() {
         bases().keys().map(|name| format!("${{{name}}}")).chain(["scratch".into()]).collect();
     for from in all(&instructions(), "FROM") {
         let words: Vec<_> = from.split(' ').collect();
-        assert!(stages.contains(words[0]), "FROM {from}");
+        // One for each platform that a release builds.
+        for platform in ["amd64", "arm64"] {
+            assert!(stages.contains(&words[0].replace("${TARGETARCH}", platform)), "FROM {from}");
+        }
         assert_eq!(words[1], "AS", "{from}");
         stages.insert(words[2].to_owned());
     }
