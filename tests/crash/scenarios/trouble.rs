@@ -37,6 +37,17 @@ impl World {
 /// The attempts are used up: an alert and a dead letter go out.
 struct Exhaustion;
 
+impl Exhaustion {
+    /// It happened, and its dead letter is delivered.
+    async fn is_over(&self, world: &World) {
+        self.given(world).await;
+        self.when(world).await;
+        self.then(world).await;
+        // The status is written before: what it tells of is still to be told.
+        world.until_event("orders", "DeadLetterDelivered").await;
+    }
+}
+
 impl Scenario for Exhaustion {
     /// A lost answer would be another final error.
     fn loses(call: &str) -> bool {
@@ -72,11 +83,7 @@ impl Scenario for Recovery {
     }
 
     async fn given(&self, world: &World) {
-        Exhaustion.given(world).await;
-        Exhaustion.when(world).await;
-        Exhaustion.then(world).await;
-        // The status is written before: what it tells of is still to be told.
-        world.until_event("orders", "DeadLetterDelivered").await;
+        Exhaustion.is_over(world).await;
     }
 
     async fn when(&self, world: &World) {
@@ -122,11 +129,7 @@ impl Scenario for Replay {
     }
 
     async fn given(&self, world: &World) {
-        Exhaustion.given(world).await;
-        Exhaustion.when(world).await;
-        Exhaustion.then(world).await;
-        // The status is written before: what it tells of is still to be told.
-        world.until_event("orders", "DeadLetterDelivered").await;
+        Exhaustion.is_over(world).await;
     }
 
     async fn when(&self, world: &World) {

@@ -1,6 +1,9 @@
 //! What the operator has to reach, and whether it does. Pure.
 
-use super::model::{Fleet, Report};
+use super::{
+    count,
+    model::{Fleet, Report},
+};
 
 /// One goal at one size of fleet.
 #[derive(Clone, Debug, PartialEq)]
@@ -92,11 +95,6 @@ fn resting_mib(webhooks: usize) -> Option<f64> {
         10_000 => Some(150.0),
         _ => None,
     }
-}
-
-#[allow(clippy::cast_precision_loss, reason = "counts")]
-fn count(count: usize) -> f64 {
-    count as f64
 }
 
 #[cfg(test)]

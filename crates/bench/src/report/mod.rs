@@ -23,3 +23,9 @@ pub(crate) fn render(report: &Report, folder: &Path) -> Result<()> {
     }
     Ok(())
 }
+
+/// A count among measurements.
+#[allow(clippy::cast_precision_loss, reason = "counts")]
+fn count(count: usize) -> f64 {
+    count as f64
+}

@@ -5,6 +5,7 @@ use std::{fs, path::Path};
 use demo::Result;
 use serde::{Deserialize, Serialize};
 
+use super::count;
 use crate::{
     baseline::provider_http::ProviderHttp,
     chapters::{
@@ -47,9 +48,8 @@ pub(crate) struct Fleet {
 
 impl Fleet {
     /// A share of all webhooks.
-    #[allow(clippy::cast_precision_loss, reason = "counts")]
-    pub(crate) fn each(&self, count: usize) -> f64 {
-        count as f64 / self.webhooks as f64
+    pub(crate) fn each(&self, what: usize) -> f64 {
+        count(what) / count(self.webhooks)
     }
 }
 

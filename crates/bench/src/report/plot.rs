@@ -5,7 +5,11 @@ use svg::{
     node::element::{Rectangle, Style, Text, Title},
 };
 
-use super::model::{Fleet, Report};
+use super::{
+    count,
+    model::{Fleet, Report},
+    table::number,
+};
 use crate::chapters::rollout::Rollout;
 
 /// All lengths are units of the SVG.
@@ -141,7 +145,7 @@ fn draw(title: &str, groups: &[Group]) -> Document {
                     .set("height", BAR)
                     .set("rx", 2.0),
             );
-            document.append(text(&super::table::number(bar.value), "", (LEFT + length + 8.0, y + 13.0), "start"));
+            document.append(text(&number(bar.value), "", (LEFT + length + 8.0, y + 13.0), "start"));
             y += STEP;
         }
     }
@@ -150,11 +154,6 @@ fn draw(title: &str, groups: &[Group]) -> Document {
 
 fn text(words: &str, class: &str, (x, y): (f64, f64), anchor: &str) -> Text {
     Text::new(words).set("class", class).set("x", x).set("y", y).set("text-anchor", anchor)
-}
-
-#[allow(clippy::cast_precision_loss, reason = "counts")]
-fn count(count: usize) -> f64 {
-    count as f64
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use super::{
+    count,
     goals::goals,
     model::{Fleet, Report},
 };
@@ -210,11 +211,6 @@ fn thousands(count: usize) -> String {
         text.push(digit);
     }
     text
-}
-
-#[allow(clippy::cast_precision_loss, reason = "counts")]
-fn count(count: usize) -> f64 {
-    count as f64
 }
 
 #[cfg(test)]
