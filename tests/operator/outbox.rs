@@ -1,12 +1,12 @@
-//! Alerts, dead letters and monitoring messages, as the user's own systems receive them (docs/outbox.md).
+//! Alerts and dead letters of webhooks, as the user's own systems receive them (docs/outbox.md).
 
-use cognigy_operator::api::{CognigyTenant, CognigyWebhook, FORCE_ORPHAN_ANNOTATION, webhook::Failure};
+use cognigy_operator::api::{CognigyWebhook, FORCE_ORPHAN_ANNOTATION, webhook::Failure};
 use cognigy_simulator::{Answer, Fault, Options, Route, SinkMessage, State};
 use serde_json::{Value, json};
 
 use crate::{
     conflict::FORGIVING,
-    harness::{World, condition, message, told, true_conditions, world},
+    harness::{World, condition, message, true_conditions, world},
 };
 
 /// A calm tenant with all three sinks, and two policies: one that is used up at once, one that is not.
@@ -46,7 +46,8 @@ pub fn undelivered(webhook: &CognigyWebhook) -> Vec<String> {
     failure.into_iter().flat_map(|failure| &failure.undelivered).map(|message| message.id.clone()).collect()
 }
 
-fn delivered(state: &State, sink: &str) -> usize {
+/// How many messages a sink has accepted.
+pub fn delivered(state: &State, sink: &str) -> usize {
     state.sink_messages(sink).iter().filter(|message| message.is_delivered()).count()
 }
 
@@ -64,7 +65,7 @@ pub fn ids(messages: &[SinkMessage]) -> Vec<&str> {
     messages.iter().map(|message| message.header("ce-id").unwrap()).collect()
 }
 
-fn states(messages: &[SinkMessage]) -> Vec<&str> {
+pub fn states(messages: &[SinkMessage]) -> Vec<&str> {
     messages.iter().map(|message| message.header("ce-alertstate").unwrap()).collect()
 }
 
@@ -322,273 +323,6 @@ async fn a_managed_policy_of_an_existing_webhook_keeps_its_object_until_its_mess
         world.until_gone::<CognigyWebhook>("payments").await;
         assert_eq!(accepted(world, "letters", 1).await[0].body["webhook_id"], json!(id));
         assert_eq!(world.integrations().len(), 1, "nothing of it is managed but the policy");
-    })
-    .await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_tenant_without_sinks_makes_no_messages() {
-    world(Options::default(), async |world| {
-        tenant(world, "production", json!({"sinks": {}})).await;
-        let webhook = exhausted(world, "orders").await;
-        let failure = failure(&webhook);
-        assert_eq!((failure.undelivered, failure.alert, failure.dead_letter), (vec![], None, None));
-        world.delete::<CognigyWebhook>("orders").await;
-        world.until_gone::<CognigyWebhook>("orders").await;
-    })
-    .await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_sink_that_hangs_delays_no_pass_and_no_other_tenant() {
-    world(Options::default(), async |world| {
-        tenant(world, "production", json!({})).await;
-        let letters = json!({"deadLetter": {"url": world.https_sink_url("others")}});
-        tenant(world, "other", json!({"sinks": letters})).await;
-        for sink in ["letters", "alerts", "monitoring"] {
-            world.sink(sink).answer(Answer::hang());
-        }
-        exhausted(world, "orders").await;
-        world.until_sim("the letter hangs", |state| !state.sink_messages("letters").is_empty()).await;
-        let mut elsewhere = quick();
-        elsewhere["tenantRef"] = json!({"name": "other"});
-        world.webhook("refunds", elsewhere).await;
-        accepted(world, "others", 1).await;
-        world.clear_faults();
-        world.until_reason("orders", "Active").await;
-        world.webhook("tickets", quick()).await;
-        world.until_reason("tickets", "Active").await;
-        assert_eq!(world.look(|state| delivered(state, "letters") + delivered(state, "monitoring")), 0);
-    })
-    .await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_full_monitoring_queue_drops_and_counts_messages_and_the_work_goes_on() {
-    world(Options::default(), async |world| {
-        tenant(world, "production", json!({})).await;
-        world.sink("monitoring").answer(Answer::hang());
-        world.webhooks(30, quick()).await;
-        // The sink takes none, so that each round fills the queue further.
-        for round in 1..=20 {
-            let policy = json!({"intervalsMs": [50 + round, 100 + 2 * round]});
-            world.policy("quick", policy.clone()).await;
-            for nth in 0..30 {
-                let written = |webhook: &cognigy_simulator::IntegrationRecord| {
-                    webhook.name == World::nth(nth)
-                        && webhook
-                            .retry_policy
-                            .as_ref()
-                            .is_some_and(|kept| kept["intervalsMs"] == policy["intervalsMs"])
-                };
-                world.until_sim("the policy", |state| state.integrations().iter().any(written)).await;
-            }
-            if world.counted("cognigy_operator_outbox_dropped_total{sink=\"monitoring\"}").await > 0 {
-                assert!(world.counted("cognigy_operator_outbox_pending{sink=\"monitoring\"}").await > 90);
-                return;
-            }
-        }
-        panic!("nothing was dropped");
-    })
-    .await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn refused_credentials_are_one_alert_for_all_webhooks_of_the_tenant() {
-    world(Options::default(), async |world| {
-        tenant(world, "production", json!({})).await;
-        world.until_tenant("production", "Connected").await;
-        world.webhooks(20, quick()).await;
-        for nth in 0..20 {
-            world.until_reason(&World::nth(nth), "Active").await;
-        }
-        let mut credentials = world.sim.credentials();
-        credentials.client_secret = "another-secret".into();
-        world.set_credentials(credentials);
-        world.until_tenant("production", "Unauthorized").await;
-        // One that wants something waits for the tenant, and costs no attempt.
-        world.webhook("late", quick()).await;
-        let late = world.until_reason("late", "TenantNotReady").await;
-        assert_eq!(late.status.unwrap().failure, None);
-        let alerts = accepted(world, "alerts", 1).await;
-        let (body, details) = (&alerts[0].body, &alerts[0].body["error_details"]);
-        assert_eq!(body["event"], json!("tenant_unavailable"));
-        assert_eq!(body["tenant"], json!(format!("{}/production", world.namespace)));
-        assert_eq!((&details["cause"], &details["webhooks"]), (&json!("Unauthorized"), &json!(20)));
-        let examples: Vec<_> = (0..5).map(|nth| format!("{}/{}", world.namespace, World::nth(nth))).collect();
-        assert_eq!(details["examples"], json!(examples));
-        world.credentials("cognigy-oauth").await;
-        world.until_tenant("production", "Connected").await;
-        world.until_reason("late", "Active").await;
-        let alerts = accepted(world, "alerts", 2).await;
-        assert_eq!(states(&alerts), ["firing", "resolved"]);
-        assert_eq!(alerts[0].header("ce-fingerprint"), alerts[1].header("ce-fingerprint"));
-        assert_eq!(alerts[1].body["error_details"]["alert_id"], json!(alerts[0].header("ce-id").unwrap()));
-        world
-            .until("production", |tenant: &CognigyTenant| tenant.status.as_ref().is_some_and(|s| s.alerts.is_none()))
-            .await;
-        assert_eq!((world.sink("alerts").messages().len(), world.sink("letters").messages().len()), (2, 0));
-    })
-    .await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_circuit_that_opens_again_and_again_is_one_alert() {
-    world(Options::default(), async |world| {
-        let breaker = json!({"failureThreshold": 1, "openSeconds": 1});
-        tenant(world, "production", json!({"resyncPeriodSeconds": 600, "circuitBreaker": breaker})).await;
-        world.webhook("orders", json!({"retryPolicyRef": {"name": "forgiving"}})).await;
-        world.until_reason("orders", "Active").await;
-        for flap in ["1", "2", "3"] {
-            world.fault(Fault::any().status(503));
-            world.annotate("orders", "cognigy.io/reconcile-requested-at", flap).await;
-            world.until_tenant("production", "CircuitOpen").await;
-            world.clear_faults();
-            world.until_tenant("production", "Connected").await;
-            world.until_reason("orders", "Active").await;
-        }
-        let alerts = accepted(world, "alerts", 1).await;
-        assert_eq!(alerts[0].body["error_details"]["cause"], json!("CircuitOpen"));
-        let breaker = json!({"failureThreshold": 100});
-        tenant(world, "production", json!({"resyncPeriodSeconds": 5, "circuitBreaker": breaker})).await;
-        let alerts = accepted(world, "alerts", 2).await;
-        assert_eq!(states(&alerts), ["firing", "resolved"]);
-        assert_eq!(world.sink("letters").messages().len(), 0);
-    })
-    .await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_rate_limited_installation_is_one_alert_until_no_429_comes_any_more() {
-    world(Options::default(), async |world| {
-        tenant(world, "production", json!({})).await;
-        world.until_tenant("production", "Connected").await;
-        world.fault(Fault::on(Route::CreateIntegration).times(1).status(429));
-        world.webhook("orders", quick()).await;
-        world.until_reason("orders", "Active").await;
-        let alerts = accepted(world, "alerts", 2).await;
-        assert_eq!(states(&alerts), ["firing", "resolved"]);
-        assert_eq!(alerts[0].body["error_details"]["cause"], json!("RateLimited"));
-        assert_eq!(world.sink("letters").messages().len(), 0);
-    })
-    .await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_deleted_tenant_waits_until_its_alerts_are_over_and_delivered() {
-    world(Options::default(), async |world| {
-        world.sink("alerts").answer(Answer::status(500));
-        world.secret("wrong", &[("client-id", "nobody"), ("client-secret", "nothing")]).await;
-        let auth = json!({"oauth2": {"credentialsSecretRef": {"name": "wrong"}}});
-        tenant(world, "production", json!({"auth": auth})).await;
-        world.until_tenant("production", "Unauthorized").await;
-        world.delete::<CognigyTenant>("production").await;
-        let tenant = world.until_tenant("production", "InUse").await;
-        let said = told(&tenant.status.as_ref().unwrap().conditions, ("False", "InUse", Some("Reconciling")));
-        assert!(said.contains("sink"), "{said}");
-        world.sink("alerts").answer(Answer::ok());
-        world.until_gone::<CognigyTenant>("production").await;
-        assert_eq!(states(&accepted(world, "alerts", 2).await), ["firing", "resolved"]);
-    })
-    .await;
-}
-
-/// All that users can read of a world: objects, events, audit lines, metrics.
-async fn all_that_is_told(world: &World, name: &str) -> String {
-    let tenant: CognigyTenant = world.until("production", |_| true).await;
-    let objects = format!("{} {}", json!(world.get(name).await), json!(tenant));
-    format!("{objects} {:?} {:?} {:?}", world.events(name).await, world.audit_lines(), world.http("/metrics").await)
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_rotated_header_of_a_sink_is_used_at_once_and_never_shown() {
-    world(Options::default(), async |world| {
-        world.secret("sink", &[("token", "first-sink-token")]).await;
-        let header = json!([{"name": "X-Token", "secretKeyRef": {"name": "sink", "key": "token"}}]);
-        let letters = json!({"deadLetter": {"url": world.https_sink_url("letters"), "headersFrom": header}});
-        tenant(world, "production", json!({"sinks": letters})).await;
-        world.sink("letters").answer(Answer::status(401));
-        exhausted(world, "orders").await;
-        world.until_event("orders", "DeadLetterFailed").await;
-        world.secret("sink", &[("token", "second-sink-token")]).await;
-        world
-            .until_sim("the other header", |state| {
-                state.sink_messages("letters").iter().any(|one| one.header("x-token") == Some("second-sink-token"))
-            })
-            .await;
-        world.sink("letters").answer(Answer::ok());
-        until_told(world, "orders").await;
-        world.until_event("orders", "DeadLetterDelivered").await;
-        let messages = world.sink("letters").messages();
-        assert_eq!(messages[0].header("x-token"), Some("first-sink-token"));
-        let told = all_that_is_told(world, "orders").await;
-        assert!(!told.contains("sink-token"), "{told}");
-    })
-    .await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_missing_secret_of_a_sink_is_told_with_its_letter_and_leaves_the_tenant_alone() {
-    world(Options::default(), async |world| {
-        let header = json!([{"name": "X-Token", "secretKeyRef": {"name": "sink", "key": "token"}}]);
-        let letters = json!({"deadLetter": {"url": world.https_sink_url("letters"), "headersFrom": header}});
-        tenant(world, "production", json!({"sinks": letters})).await;
-        exhausted(world, "orders").await;
-        let note = world.until_event("orders", "DeadLetterFailed").await;
-        assert!(note.contains("/sink does not exist"), "{note}");
-        world.until_tenant("production", "Connected").await;
-        world.secret("sink", &[("token", "t")]).await;
-        assert_eq!(accepted(world, "letters", 1).await[0].header("x-token"), Some("t"));
-    })
-    .await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_sink_over_plain_http_needs_the_operators_flag() {
-    world(Options::default(), async |world| {
-        tenant(world, "production", json!({"sinks": {"alerts": {"url": world.sink_url("alerts")}}})).await;
-        let tenant = world.until_tenant("production", "InvalidSpec").await;
-        let said = told(&tenant.status.as_ref().unwrap().conditions, ("False", "InvalidSpec", Some("Stalled")));
-        assert!(said.contains("spec.sinks.alerts.url") && said.contains("--allow-insecure-http"), "{said}");
-    })
-    .await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn monitoring_is_told_of_first_and_other_results_of_policies_and_of_replaced_versions() {
-    world(Options::default(), async |world| {
-        tenant(world, "production", json!({})).await;
-        world.callback("orders").answers([Answer::status(503)]);
-        world.webhook("orders", quick()).await;
-        world.until_reason("orders", "Active").await;
-        let mut next = quick();
-        next["version"] = json!(2);
-        world.webhook("orders", next).await;
-        world.until_reason("orders", "Active").await;
-        let messages = accepted(world, "monitoring", 6).await;
-        let bodies: Vec<_> = messages.iter().map(|message| message.body.clone()).collect();
-        let id = &world.integrations()[0].id;
-        let without = |body: &Value, fields: &[&str]| {
-            let mut body = body.clone();
-            for field in fields {
-                assert!(body.as_object_mut().unwrap().remove(*field).is_some_and(|value| !value.is_null()), "{field}");
-            }
-            body
-        };
-        let policy = json!({
-            "event": "webhook.policy.updated", "webhookId": id, "name": "orders", "success": true, "maxRetries": 2,
-            "backoffType": "exponential",
-        });
-        assert_eq!(without(&bodies[0], &["latencyMs"]), policy);
-        let measured = ["latency_ms", "exported_at"];
-        let result = |version, status| json!({"integration": "orders", "version": version, "health_status": status});
-        assert_eq!(without(&bodies[1], &measured), result(1, "fail"));
-        assert_eq!(without(&bodies[2], &measured), result(1, "pass"));
-        let deprecated = json!({"event": "webhook_deprecated", "name": "orders", "old_version": 1});
-        assert_eq!(without(&bodies[3], &["timestamp"]), deprecated);
-        assert_eq!(bodies[4]["event"], json!("webhook.policy.updated"));
-        assert_eq!(without(&bodies[5], &measured), result(2, "pass"));
-        assert_eq!(bodies.len(), 6, "{bodies:?}");
     })
     .await;
 }
