@@ -3,36 +3,36 @@
 use std::collections::BTreeSet;
 
 use cognigy_operator::api::{CognigyWebhook, FINALIZER, REGISTRATION_ANNOTATION};
-use cognigy_simulator::{BotWebhook, Fault, Options, Request, Route};
+use cognigy_simulator::{BotWebhook, Options, Request, Route};
 use kube::ResourceExt as _;
 use serde_json::{Value, json};
 
 use crate::harness::{World, condition, message, told, true_conditions, world};
 
 /// What goes to both surfaces.
-const DOUBLING: [i64; 3] = [100, 200, 400];
+pub const DOUBLING: [i64; 3] = [100, 200, 400];
 
 impl World {
     /// A resource for a webhook that exists already.
-    async fn existing(&self, name: &str, existing: Value, change: Value) {
+    pub async fn existing(&self, name: &str, existing: Value, change: Value) {
         let mut spec = json!({"url": null, "existing": existing, "retryPolicyRef": {"name": "patient"}});
         spec.as_object_mut().unwrap().extend(change.as_object().unwrap().clone());
         self.webhook(name, spec).await;
     }
 
     /// A tenant that is compared often, and a policy that goes to both surfaces.
-    async fn house(&self) {
+    pub async fn house(&self) {
         self.tenant("production", json!({"resyncPeriodSeconds": 5})).await;
         self.policy("patient", json!({"intervalsMs": DOUBLING})).await;
     }
 
     /// A webhook of bot `support`; its id.
-    fn bot_webhook(&self, name: &str) -> String {
+    pub fn bot_webhook(&self, name: &str) -> String {
         self.add_bot_webhook(BotWebhook::new("support", name, "https://hooks.example.com/x"))
     }
 
     /// A webhook of each surface with its policy; their ids. The resources are `of-bot` and `imported`.
-    async fn one_of_each(&self) -> (String, String) {
+    pub async fn one_of_each(&self) -> (String, String) {
         self.house().await;
         let (bot, id) = (self.bot_webhook("one"), self.add_integration(json!({"name": "made-by-hand"})));
         self.existing("of-bot", json!({"botId": "support", "webhookId": bot}), json!({})).await;
@@ -44,13 +44,14 @@ impl World {
     }
 
     /// The policy of a bot's webhook.
-    fn window(&self, id: &str) -> Value {
+    pub fn window(&self, id: &str) -> Value {
         let all = self.bot_webhooks();
         all.into_iter().find(|one| one.id == id).unwrap().retry_policy.unwrap_or_default()
     }
 }
 
-fn doubling() -> Value {
+/// The same as a bot's webhook has it.
+pub fn doubling() -> Value {
     json!({"enabled": true, "maxAttempts": 3, "backoffStrategy": "exponential", "baseDelayMs": 100, "maxDelayMs": 400,
         "maxRetryWindowSeconds": 3600})
 }
@@ -59,7 +60,8 @@ fn is_write(request: &Request) -> bool {
     request.route.is_some_and(Route::is_write)
 }
 
-fn keys(world: &World) -> Vec<String> {
+/// The key of each write to a bot's webhook.
+pub fn keys(world: &World) -> Vec<String> {
     let patches = world.requests_to(Route::PatchBotWebhook);
     patches.iter().map(|patch| patch.header("idempotency-key").unwrap().to_owned()).collect()
 }
@@ -191,55 +193,6 @@ async fn a_webhook_that_vanishes_is_told_and_never_registered() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_drifted_policy_is_restored_and_nothing_else_each_time_that_it_drifts() {
-    world(Options::default(), async |world| {
-        let (bot, id) = world.one_of_each().await;
-        for round in 1..=2 {
-            world.change_behind(&bot, json!({"name": "renamed", "retryPolicy": {"maxAttempts": 9}}));
-            world.change_behind(
-                &id,
-                json!({"name": "renamed", "enabled": true, "retryPolicy": {"failureThresholdPercent": 50}}),
-            );
-            for (name, change) in [
-                ("of-bot", "retryPolicy.maxAttempts 9 → 3"),
-                ("imported", "retryPolicy.failureThresholdPercent 50 → 15"),
-            ] {
-                world
-                    .eventually("the drift is corrected", async || {
-                        let events = world.events(name).await;
-                        let told =
-                            events.iter().filter(|(reason, note)| reason == "DriftCorrected" && note.contains(change));
-                        told.count() == round
-                    })
-                    .await;
-            }
-            assert_eq!(world.window(&bot), doubling());
-            let there = world.integration(&id).unwrap();
-            assert_eq!(there.retry_policy.unwrap()["failureThresholdPercent"], json!(15.0));
-            assert_eq!((there.name.as_str(), there.active), ("renamed", true), "these are not ours");
-        }
-        let keys = keys(world);
-        assert_eq!(keys.iter().collect::<BTreeSet<_>>().len(), 3, "a key that was used would write nothing: {keys:?}");
-        assert!(true_conditions(&world.get("of-bot").await).contains(&"Ready"));
-    })
-    .await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_removed_policy_is_put_back_before_any_listing_ever_showed_one() {
-    world(Options::default(), async |world| {
-        world.house().await;
-        let id = world.bot_webhook("one");
-        world.existing("of-bot", json!({"botId": "support", "webhookId": id}), json!({})).await;
-        world.until_reason("of-bot", "Active").await;
-        world.change_behind(&id, json!({"retryPolicy": null}));
-        world.until_event("of-bot", "DriftCorrected").await;
-        assert_eq!(world.window(&id), doubling());
-    })
-    .await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
 async fn what_is_only_observed_is_compared_and_never_written() {
     world(Options::default(), async |world| {
         world.house().await;
@@ -279,216 +232,6 @@ async fn deleting_the_resource_touches_nothing_and_waits_for_nothing() {
         world.until_gone::<CognigyWebhook>("of-bot").await;
         assert_eq!(world.window(&id), doubling());
         assert_eq!(world.count(Route::PatchBotWebhook), calls);
-    })
-    .await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_policy_that_is_changed_and_changed_back_arrives_each_time() {
-    world(Options::default(), async |world| {
-        world.house().await;
-        let id = world.bot_webhook("one");
-        world.existing("of-bot", json!({"botId": "support", "webhookId": id}), json!({})).await;
-        for (generation, intervals) in (1..).zip([vec![100, 200, 400], vec![50, 100], vec![100, 200, 400]]) {
-            world.policy("patient", json!({"intervalsMs": intervals})).await;
-            world
-                .until("of-bot", |webhook: &CognigyWebhook| {
-                    let applied = webhook.status.as_ref().and_then(|status| status.retry_policy.as_ref());
-                    applied.is_some_and(|applied| applied.generation == generation)
-                })
-                .await;
-            assert_eq!(world.window(&id)["maxAttempts"], json!(intervals.len()), "generation {generation}");
-        }
-    })
-    .await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_locked_webhook_is_written_again_under_the_same_key() {
-    world(Options::default(), async |world| {
-        world.house().await;
-        let id = world.bot_webhook("one");
-        world.fault(Fault::on(Route::PatchBotWebhook).times(1).locked());
-        world.existing("of-bot", json!({"botId": "support", "webhookId": id}), json!({})).await;
-        world.until_reason("of-bot", "Active").await;
-        assert_eq!(world.window(&id), doubling());
-        assert!(world.until_event("of-bot", "Conflict").await.contains(&id));
-        let keys = keys(world);
-        assert_eq!((keys.len(), keys.iter().collect::<BTreeSet<_>>().len()), (2, 1));
-    })
-    .await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_webhook_that_stays_locked_is_a_conflict_and_goes_on_by_itself() {
-    world(Options::default(), async |world| {
-        world.house().await;
-        let id = world.bot_webhook("one");
-        world.fault(Fault::on(Route::PatchBotWebhook).times(4).locked());
-        world.existing("of-bot", json!({"botId": "support", "webhookId": id}), json!({})).await;
-        let webhook = world.until_reason("of-bot", "Conflict").await;
-        told(&webhook.status.unwrap().conditions, ("False", "Conflict", Some("Reconciling")));
-        world.until_reason("of-bot", "Active").await;
-        assert_eq!(world.window(&id), doubling());
-    })
-    .await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_write_whose_answer_is_lost_is_repeated_under_the_same_key() {
-    world(Options::default(), async |world| {
-        world.house().await;
-        let id = world.bot_webhook("one");
-        world.fault(Fault::on(Route::PatchBotWebhook).times(1).lose_after());
-        world.existing("of-bot", json!({"botId": "support", "webhookId": id}), json!({})).await;
-        world.until_reason("of-bot", "Active").await;
-        let keys = keys(world);
-        assert_eq!((keys.len(), keys.iter().collect::<BTreeSet<_>>().len()), (2, 1));
-        assert_eq!(world.window(&id), doubling());
-    })
-    .await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn somebody_elses_change_between_read_and_write_is_read_again_and_kept() {
-    world(Options::default(), async |world| {
-        world.house().await;
-        let id = world.add_integration(json!({"name": "made-by-hand", "url": "https://hooks.example.com/x"}));
-        world.fault(Fault::on(Route::PutWebhook).times(1).change_behind(json!({"name": "renamed"})));
-        world.existing("imported", json!({"webhookId": id}), json!({})).await;
-        world.until_reason("imported", "Active").await;
-        assert_eq!(world.count(Route::PutWebhook), 2);
-        let there = world.integration(&id).unwrap();
-        assert_eq!((there.name.as_str(), &there.retry_policy.unwrap()["intervalsMs"]), ("renamed", &json!(DOUBLING)));
-        assert!(world.until_event("imported", "Conflict").await.contains(&id));
-    })
-    .await;
-}
-
-/// A policy, what a bot webhook is then given, and what a webhook is; or the sentence that says what to change.
-type Row = (&'static str, Value, Result<Value, &'static str>, Result<Vec<i64>, &'static str>);
-
-/// One policy to either form (docs/resources.md, `RetryPolicy`).
-fn matrix() -> Vec<Row> {
-    let window = |strategy: &str, attempts: i64, base: i64, max: i64, seconds: i64| {
-        Ok(json!({"enabled": true, "maxAttempts": attempts, "backoffStrategy": strategy, "baseDelayMs": base,
-            "maxDelayMs": max, "maxRetryWindowSeconds": seconds}))
-    };
-    let intervals = |intervals: &[i64]| Ok::<_, &str>(intervals.to_vec());
-    let backoff = |strategy: &str, retries: i64, base: i64, max: i64, seconds: i64| {
-        json!({"maxRetries": retries, "backoff": {"strategy": strategy, "baseDelayMs": base, "maxDelayMs": max},
-            "maxRetryWindowSeconds": seconds})
-    };
-    vec![
-        (
-            "exponential",
-            backoff("Exponential", 4, 100, 30_000, 3600),
-            window("exponential", 4, 100, 30_000, 3600),
-            intervals(&[100, 200, 400, 800]),
-        ),
-        (
-            "capped-once",
-            backoff("Exponential", 3, 100, 300, 60),
-            window("exponential", 3, 100, 300, 60),
-            intervals(&[100, 200, 300]),
-        ),
-        (
-            "capped-twice",
-            backoff("Exponential", 4, 100, 300, 60),
-            window("exponential", 4, 100, 300, 60),
-            Err("raise spec.backoff.maxDelayMs of the RetryPolicy to at least 600, or lower spec.maxRetries to 3"),
-        ),
-        ("single", backoff("Exponential", 1, 100, 100, 60), window("exponential", 1, 100, 100, 60), intervals(&[100])),
-        (
-            "linear",
-            backoff("Linear", 3, 100, 250, 60),
-            window("linear", 3, 100, 250, 60),
-            Err("set spec.backoff.strategy of the RetryPolicy to Exponential"),
-        ),
-        ("linear-single", backoff("Linear", 1, 100, 250, 60), window("linear", 1, 100, 250, 60), Err("Exponential")),
-        (
-            "doubling",
-            json!({"intervalsMs": [100, 200, 400], "failureThresholdPercent": 50}),
-            window("exponential", 3, 100, 400, 3600),
-            intervals(&[100, 200, 400]),
-        ),
-        ("one-interval", json!({"intervalsMs": [700]}), window("exponential", 1, 700, 700, 3600), intervals(&[700])),
-        (
-            "growing",
-            json!({"intervalsMs": [1000, 2500, 6250, 15625]}),
-            Err("change spec.intervalsMs of the RetryPolicy or use spec.backoff"),
-            intervals(&[1000, 2500, 6250, 15625]),
-        ),
-        (
-            "over-an-hour",
-            backoff("Exponential", 3, 1_000_000, 4_000_000, 86_400),
-            window("exponential", 3, 1_000_000, 4_000_000, 86_400),
-            Err("lower spec.maxRetries of the RetryPolicy to 2"),
-        ),
-        (
-            "cut-to-the-window",
-            backoff("Exponential", 5, 300, 60_000, 1),
-            window("exponential", 5, 300, 60_000, 1),
-            intervals(&[300, 600]),
-        ),
-    ]
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn every_policy_goes_where_it_is_said_to_go_and_nowhere_else() {
-    world(Options::default(), async |world| {
-        world.tenant("production", json!({})).await;
-        let mut applied = Vec::new();
-        let table = matrix();
-        for (name, policy, of_bot, of_webhook) in &table {
-            world.policy(name, policy.clone()).await;
-            let bot = world.bot_webhook(name);
-            let id = world.add_integration(json!({"name": name, "url": "https://hooks.example.com/x"}));
-            let policy = json!({"retryPolicyRef": {"name": name}});
-            world.existing(&format!("{name}-bot"), json!({"botId": "support", "webhookId": bot}), policy.clone()).await;
-            world.existing(&format!("{name}-webhook"), json!({"webhookId": id}), policy).await;
-            applied.push((*name, bot, id, of_bot, of_webhook));
-        }
-        for (name, bot, id, of_bot, of_webhook) in applied {
-            let refused = async |resource: String, sentence: &str| {
-                let webhook = world.until_reason(&resource, "RetryPolicyUnsupported").await;
-                let conditions = webhook.status.unwrap().conditions;
-                let message = told(&conditions, ("False", "RetryPolicyUnsupported", Some("Stalled")));
-                assert!(message.contains(sentence), "{name}: {message}");
-            };
-            match of_bot {
-                Ok(window) => {
-                    world.until_reason(&format!("{name}-bot"), "Active").await;
-                    assert_eq!(world.window(&bot), *window, "{name}");
-                }
-                Err(sentence) => {
-                    refused(format!("{name}-bot"), sentence).await;
-                    assert_eq!(world.window(&bot), Value::Null, "{name}");
-                }
-            }
-            let stored = match of_webhook {
-                Ok(_) => {
-                    world.until_reason(&format!("{name}-webhook"), "Active").await;
-                    world.integration(&id).unwrap().retry_policy.map(|policy| policy["intervalsMs"].clone())
-                }
-                Err(sentence) => {
-                    refused(format!("{name}-webhook"), sentence).await;
-                    world.integration(&id).unwrap().retry_policy
-                }
-            };
-            assert_eq!(stored, of_webhook.as_ref().ok().map(|intervals| json!(intervals)), "{name}");
-            let supports: Vec<&str> = [("BotWebhook", of_bot.is_ok()), ("Webhook", of_webhook.is_ok())]
-                .iter()
-                .filter(|one| one.1)
-                .map(|one| one.0)
-                .collect();
-            world
-                .until(name, |policy: &cognigy_operator::api::RetryPolicy| {
-                    let status = serde_json::to_value(&policy.status).unwrap();
-                    status["supports"] == json!(supports)
-                })
-                .await;
-        }
     })
     .await;
 }
