@@ -50,6 +50,8 @@ pub struct Index {
 struct Inner {
     uses: HashMap<ObjectKey, Uses>,
     by_tenant: HashMap<ObjectKey, BTreeSet<ObjectKey>>,
+    /// How many of a tenant's webhooks are under optimistic locking: asked for in each quiet pass.
+    locked_of_tenant: HashMap<ObjectKey, usize>,
     by_policy: HashMap<ObjectKey, BTreeSet<ObjectKey>>,
     by_secret: HashMap<ObjectKey, BTreeSet<ObjectKey>>,
     by_registration: HashMap<(ObjectKey, String), BTreeSet<ObjectKey>>,
@@ -71,8 +73,17 @@ fn remove<A: Eq + Hash>(map: &mut HashMap<A, BTreeSet<ObjectKey>>, at: &A, key: 
     }
 }
 
+impl Uses {
+    fn is_locked(&self) -> bool {
+        self.surfaces.contains(&Surface::Webhooks)
+    }
+}
+
 impl Inner {
     fn link(&mut self, key: &ObjectKey, uses: &Uses) {
+        if uses.is_locked() {
+            *self.locked_of_tenant.entry(uses.tenant.clone()).or_default() += 1;
+        }
         insert(&mut self.by_tenant, uses.tenant.clone(), key);
         insert(&mut self.by_registration, (uses.tenant.clone(), uses.registered_name.clone()), key);
         if let Some(policy) = &uses.policy {
@@ -84,6 +95,14 @@ impl Inner {
     }
 
     fn unlink(&mut self, key: &ObjectKey, uses: &Uses) {
+        if uses.is_locked()
+            && let Some(count) = self.locked_of_tenant.get_mut(&uses.tenant)
+        {
+            *count -= 1;
+            if *count == 0 {
+                self.locked_of_tenant.remove(&uses.tenant);
+            }
+        }
         remove(&mut self.by_tenant, &uses.tenant, key);
         remove(&mut self.by_registration, &(uses.tenant.clone(), uses.registered_name.clone()), key);
         if let Some(policy) = &uses.policy {
@@ -169,11 +188,7 @@ impl Index {
     /// How many webhooks of a tenant are under optimistic locking (cognigy-api.md §4), and so may be in the listing of
     /// integrations.
     pub fn registered_webhooks_of_tenant(&self, tenant: &ObjectKey) -> usize {
-        let inner = self.lock();
-        let webhooks = inner.by_tenant.get(tenant).into_iter().flatten();
-        webhooks
-            .filter(|key| inner.uses.get(*key).is_some_and(|uses| uses.surfaces.contains(&Surface::Webhooks)))
-            .count()
+        self.lock().locked_of_tenant.get(tenant).copied().unwrap_or_default()
     }
 
     /// The webhooks that use a policy.
@@ -231,5 +246,42 @@ impl Inner {
                 !tenants.is_empty()
             });
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn webhook(name: &str, tenant: &str, rest: &Value) -> CognigyWebhook {
+        let mut spec = json!({"tenantRef": {"name": tenant}});
+        for (field, value) in rest.as_object().unwrap() {
+            spec[field] = value.clone();
+        }
+        let metadata = json!({"name": name, "namespace": "cx"});
+        serde_json::from_value(
+            json!({"apiVersion": "cognigy.io/v1alpha1", "kind": "CognigyWebhook", "metadata": metadata, "spec": spec}),
+        )
+        .unwrap()
+    }
+
+    #[test]
+    fn webhooks_under_locking_are_counted_by_tenant_whatever_becomes_of_them() {
+        let index = Index::default();
+        let count = |tenant: &str| index.registered_webhooks_of_tenant(&ObjectKey::new("cx", tenant));
+        let registered = json!({"url": "https://api.example.com/hooks"});
+        index.record_webhook(&webhook("orders", "production", &registered));
+        index.record_webhook(&webhook("orders", "production", &registered));
+        index.record_webhook(&webhook("refunds", "production", &registered));
+        let of_bot = json!({"existing": {"botId": "b", "webhookId": "w"}, "retryPolicyRef": {"name": "patient"}});
+        index.record_webhook(&webhook("chat", "production", &of_bot));
+        assert_eq!((count("production"), count("staging")), (2, 0));
+        index.record_webhook(&webhook("orders", "staging", &registered));
+        index.forget_webhook(&ObjectKey::new("cx", "chat"));
+        assert_eq!((count("production"), count("staging")), (1, 1));
+        index.forget_webhook(&ObjectKey::new("cx", "refunds"));
+        assert_eq!((count("production"), count("staging")), (0, 1));
     }
 }

@@ -3,10 +3,14 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
+    hash::Hash,
     mem,
 };
 
-use kube::{Resource, ResourceExt as _, runtime::watcher::Event};
+use kube::{
+    Resource, ResourceExt as _,
+    runtime::{reflector::Store, watcher::Event},
+};
 
 use crate::api::ObjectKey;
 
@@ -20,51 +24,58 @@ pub enum Change<'a, K> {
 }
 
 /// The objects that a watch knows, by their uids.
-#[derive(Debug)]
-pub struct Known<K> {
+#[derive(Debug, Default)]
+pub struct Known {
     uids: BTreeMap<ObjectKey, String>,
-    /// A list that is not complete yet.
-    listing: Vec<K>,
+    /// A list that is not complete yet: which objects it has. The objects themselves would be a second copy of the fleet.
+    listing: BTreeSet<ObjectKey>,
+    /// A list was complete once.
+    filled: bool,
 }
 
-impl<K> Default for Known<K> {
-    fn default() -> Self {
-        Self { uids: BTreeMap::new(), listing: Vec::new() }
-    }
-}
-
-impl<K: Resource> Known<K> {
-    /// Takes in what the watch says, and tells the changes.
+impl Known {
+    /// Takes in what the watch says, and tells the changes. `store` is the watch's, which was told already but for the end of the first
+    /// list.
     ///
-    /// A list is told when it is complete, since only then the store has it: a pass that is asked for before would not find its
-    /// object, and be lost.
-    pub fn take(&mut self, event: Event<K>, tell: &mut impl FnMut(Change<'_, K>)) {
+    /// The first list is told as it comes: nobody works before it is complete. Any other is told when it is complete, since only then
+    /// the store has it: a pass that is asked for before would not find its object, and be lost.
+    pub fn take<K>(&mut self, event: &Event<K>, store: &Store<K>, tell: &mut impl FnMut(Change<'_, K>))
+    where
+        K: Resource<DynamicType = ()> + Clone + 'static,
+        K::DynamicType: Eq + Hash + Clone,
+    {
         match event {
-            Event::Init => self.listing = Vec::new(),
-            Event::InitApply(object) => self.listing.push(object),
+            Event::Init => self.listing = BTreeSet::new(),
+            Event::InitApply(object) => {
+                self.listing.insert(ObjectKey::of(object));
+                if !self.filled {
+                    self.applied(object, tell);
+                }
+            }
             Event::InitDone => {
-                let listing = mem::take(&mut self.listing);
-                let there: BTreeSet<_> = listing.iter().map(ObjectKey::of).collect();
+                let there = mem::take(&mut self.listing);
                 let (there, vanished) = mem::take(&mut self.uids).into_iter().partition(|(key, _)| there.contains(key));
                 self.uids = there;
                 let vanished: BTreeMap<ObjectKey, String> = vanished;
                 for (key, uid) in &vanished {
                     tell(Change::Gone(key, uid));
                 }
-                for object in &listing {
-                    self.applied(object, tell);
+                if mem::replace(&mut self.filled, true) {
+                    for object in store.state() {
+                        self.applied(&*object, tell);
+                    }
                 }
             }
-            Event::Apply(object) => self.applied(&object, tell),
+            Event::Apply(object) => self.applied(object, tell),
             Event::Delete(object) => {
-                let key = ObjectKey::of(&object);
+                let key = ObjectKey::of(object);
                 self.uids.remove(&key);
                 tell(Change::Gone(&key, &object.uid().unwrap_or_default()));
             }
         }
     }
 
-    fn applied(&mut self, object: &K, tell: &mut impl FnMut(Change<'_, K>)) {
+    fn applied<K: Resource>(&mut self, object: &K, tell: &mut impl FnMut(Change<'_, K>)) {
         let (key, uid) = (ObjectKey::of(object), object.uid().unwrap_or_default());
         // One of the same name that went while nobody watched is gone all the same.
         if let Some(before) = self.uids.insert(key.clone(), uid.clone()).filter(|before| *before != uid) {
@@ -93,6 +104,7 @@ impl Seen {
 #[cfg(test)]
 mod tests {
     use k8s_openapi::api::core::v1::Pod;
+    use kube::runtime::reflector::{self, store::Writer};
 
     use super::*;
 
@@ -104,44 +116,72 @@ mod tests {
         pod
     }
 
-    /// What is told of these events, one after the other.
-    fn told(known: &mut Known<Pod>, events: impl IntoIterator<Item = Event<Pod>>) -> Vec<String> {
-        let mut told = Vec::new();
-        for event in events {
-            known.take(event, &mut |change| {
-                told.push(match change {
-                    Change::Applied(pod) => format!("{} {}", pod.name_any(), pod.uid().unwrap()),
-                    Change::Gone(key, uid) => format!("{} {uid} is gone", key.name),
-                });
-            });
+    /// A watch with its store.
+    struct Watch {
+        known: Known,
+        store: Store<Pod>,
+        writer: Writer<Pod>,
+    }
+
+    impl Watch {
+        fn new() -> Self {
+            let (store, writer) = reflector::store();
+            Self { known: Known::default(), store, writer }
         }
-        told
+
+        /// What is told of these events, one after the other.
+        fn told(&mut self, events: impl IntoIterator<Item = Event<Pod>>) -> Vec<String> {
+            let mut told = Vec::new();
+            for event in events {
+                self.writer.apply_watcher_event(&event);
+                self.known.take(&event, &self.store, &mut |change| {
+                    told.push(match change {
+                        Change::Applied(pod) => format!("{} {}", pod.name_any(), pod.uid().unwrap()),
+                        Change::Gone(key, uid) => format!("{} {uid} is gone", key.name),
+                    });
+                });
+            }
+            told
+        }
+
+        /// What is told of a list from its beginning to its end.
+        fn told_of_list(&mut self, pods: &[(&str, &str)]) -> Vec<String> {
+            let pods = pods.iter().map(|(name, uid)| Event::InitApply(pod(name, uid)));
+            self.told([Event::Init].into_iter().chain(pods).chain([Event::InitDone]))
+        }
     }
 
     #[test]
-    fn a_list_is_told_when_it_is_complete_and_not_before() {
-        let mut known = Known::default();
-        assert_eq!(told(&mut known, [Event::Init, Event::InitApply(pod("orders", "1"))]), [""; 0]);
-        assert_eq!(told(&mut known, [Event::InitDone]), ["orders 1"]);
+    fn the_first_list_is_told_as_it_comes_and_any_other_when_it_is_complete_and_not_before() {
+        let mut watch = Watch::new();
+        assert_eq!(watch.told([Event::Init, Event::InitApply(pod("orders", "1"))]), ["orders 1"]);
+        assert_eq!(watch.told([Event::InitDone]), [""; 0]);
         // The watch was interrupted; something came meanwhile.
         let again = [Event::Init, Event::InitApply(pod("orders", "1")), Event::InitApply(pod("refunds", "2"))];
-        assert_eq!(told(&mut known, again), [""; 0]);
-        assert_eq!(told(&mut known, [Event::InitDone]), ["orders 1", "refunds 2"]);
+        assert_eq!(watch.told(again), [""; 0]);
+        let mut told = watch.told([Event::InitDone]);
+        // A store has no order.
+        told.sort();
+        assert_eq!(told, ["orders 1", "refunds 2"]);
         // A list that breaks off is begun anew.
-        told(&mut known, [Event::Init, Event::InitApply(pod("half", "3")), Event::Init]);
-        assert_eq!(
-            told(&mut known, [Event::InitApply(pod("orders", "1")), Event::InitDone]),
-            ["refunds 2 is gone", "orders 1"]
-        );
+        watch.told([Event::Init, Event::InitApply(pod("half", "3"))]);
+        assert_eq!(watch.told_of_list(&[("orders", "1")]), ["refunds 2 is gone", "orders 1"]);
+    }
+
+    #[test]
+    fn what_was_told_of_a_first_list_that_breaks_off_is_told_to_be_gone_where_the_next_one_lacks_it() {
+        let mut watch = Watch::new();
+        watch.told([Event::Init, Event::InitApply(pod("half", "3"))]);
+        assert_eq!(watch.told_of_list(&[("orders", "1")]), ["orders 1", "half 3 is gone"]);
     }
 
     #[test]
     fn what_vanished_or_was_replaced_while_nobody_watched_is_told_to_be_gone() {
-        let mut known = Known::default();
-        told(&mut known, [Event::Apply(pod("orders", "1")), Event::Apply(pod("refunds", "2"))]);
-        let list = [Event::Init, Event::InitApply(pod("orders", "3")), Event::InitDone];
-        assert_eq!(told(&mut known, list), ["refunds 2 is gone", "orders 1 is gone", "orders 3"]);
-        assert_eq!(told(&mut known, [Event::Delete(pod("orders", "3"))]), ["orders 3 is gone"]);
-        assert_eq!(told(&mut known, [Event::Apply(pod("orders", "4"))]), ["orders 4"]);
+        let mut watch = Watch::new();
+        watch.told_of_list(&[]);
+        watch.told([Event::Apply(pod("orders", "1")), Event::Apply(pod("refunds", "2"))]);
+        assert_eq!(watch.told_of_list(&[("orders", "3")]), ["refunds 2 is gone", "orders 1 is gone", "orders 3"]);
+        assert_eq!(watch.told([Event::Delete(pod("orders", "3"))]), ["orders 3 is gone"]);
+        assert_eq!(watch.told([Event::Apply(pod("orders", "4"))]), ["orders 4"]);
     }
 }

@@ -1,6 +1,11 @@
 //! The watches: one for each kind, which fill the stores, keep the index in step and say whom a change concerns.
 
-use std::{fmt::Debug, hash::Hash, sync::Arc, time::Duration};
+use std::{
+    fmt::{self, Debug},
+    hash::Hash,
+    sync::Arc,
+    time::Duration,
+};
 
 use backon::ExponentialBuilder;
 use futures::StreamExt as _;
@@ -51,7 +56,7 @@ async fn follow<K>(
     K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned + Send + Sync + 'static,
     K::DynamicType: Eq + Hash + Clone,
 {
-    let (mut known, mut filled) = (Known::default(), false);
+    let (mut known, mut filled, store) = (Known::default(), false, writer.as_reader());
     let start = || {
         let (first, longest) = PAUSES;
         let pauses = ExponentialBuilder::new().with_min_delay(first).with_max_delay(longest);
@@ -65,16 +70,15 @@ async fn follow<K>(
         match event {
             // Nobody works before every store is filled: by then the index has to be.
             Ok(Event::InitDone) if !filled => {
-                known.take(Event::InitDone, &mut tell);
+                known.take(&Event::InitDone, &store, &mut tell);
                 writer.apply_watcher_event(&Event::InitDone);
                 filled = true;
                 gate.open();
             }
             Ok(event) => {
                 writer.apply_watcher_event(&event);
-                let complete = matches!(event, Event::InitDone);
-                known.take(event, &mut tell);
-                if complete {
+                known.take(&event, &store, &mut tell);
+                if matches!(event, Event::InitDone) {
                     gate.open();
                 }
             }
@@ -108,17 +112,34 @@ fn needs_list(error: &watcher::Error) -> bool {
 }
 
 /// What of an object asks for a pass when it changes: neither a status nor the operator's own annotation does.
-pub(super) fn wish<K: Resource>(object: &K) -> String {
+///
+/// Each pass that waits compares two of them every second, so that they are borrowed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Wish<'a> {
+    uid: &'a str,
+    generation: i64,
+    leaves: bool,
+    requests: [&'a str; 3],
+}
+
+/// What this object asks for.
+pub(super) fn wish<K: Resource>(object: &K) -> Wish<'_> {
+    let meta = object.meta();
     let annotation = |name| object.annotations().get(name).map_or("", String::as_str);
-    format!(
-        "{}/{}/{}/{}/{}/{}",
-        object.uid().unwrap_or_default(),
-        object.meta().generation.unwrap_or_default(),
-        object.meta().deletion_timestamp.is_some(),
-        annotation(RECONCILE_REQUESTED_ANNOTATION),
-        annotation(FORCE_ORPHAN_ANNOTATION),
-        annotation(DEAD_LETTER_REQUEST_ANNOTATION),
-    )
+    Wish {
+        uid: meta.uid.as_deref().unwrap_or_default(),
+        generation: meta.generation.unwrap_or_default(),
+        leaves: meta.deletion_timestamp.is_some(),
+        requests: [RECONCILE_REQUESTED_ANNOTATION, FORCE_ORPHAN_ANNOTATION, DEAD_LETTER_REQUEST_ANNOTATION]
+            .map(annotation),
+    }
+}
+
+impl fmt::Display for Wish<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let [reconcile, orphan, letters] = self.requests;
+        write!(f, "{}/{}/{}/{reconcile}/{orphan}/{letters}", self.uid, self.generation, self.leaves)
+    }
 }
 
 /// Follows the webhooks.
@@ -147,7 +168,7 @@ pub async fn webhooks(
                 if states.changed(&key, &format!("{}/{ready}", webhook.uid().unwrap_or_default())) {
                     context.triggers.recount([webhook.tenant_key()], []);
                 }
-                if wishes.changed(&key, &wish(webhook)) {
+                if wishes.changed(&key, &wish(webhook).to_string()) {
                     context.triggers.webhooks([key]);
                 }
                 affected
@@ -207,7 +228,7 @@ pub async fn tenants(
             let alerts = tenant.status.as_ref().and_then(|status| status.alerts.as_ref());
             let undelivered = alerts.map(|alerts| alerts.undelivered.as_slice()).unwrap_or_default();
             context.outbox.courier.sync(office::owner_of_tenant(tenant), key.clone(), undelivered);
-            if wishes.changed(&key, &wish(tenant)) {
+            if wishes.changed(&key, &wish(tenant).to_string()) {
                 context.outbox.courier.retry_now(&key);
                 context.triggers.tenant(key);
             }
@@ -246,7 +267,7 @@ pub async fn policies(
                 if let Some(status) = &policy.status {
                     context.metrics.conditions("RetryPolicy", &key.namespace, &key.name, &status.conditions);
                 }
-                if !wishes.changed(&key, &wish(policy)) {
+                if !wishes.changed(&key, &wish(policy).to_string()) {
                     return;
                 }
                 context.triggers.policy(key.clone());
