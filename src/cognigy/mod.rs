@@ -48,7 +48,7 @@ pub use catalogue::{BotWebhookRef, Freshness, Held, Listed, ListedBotWebhook};
 pub use config::{Auth, BreakerConfig, ClientAuthentication, Concurrency, ConfigError, SessionConfig, Surface};
 pub use crypto::install_crypto_provider;
 pub use error::{Error, ErrorKind, Throttle};
-pub use gate::{Caller, Hosts, Lane, Place, Urgency};
+pub use gate::{Caller, Hosts, Lane, Place, Ticket, Urgency};
 pub use ids::{BotId, ETag, HeaderValueText, IdempotencyKey, InvalidText, WebhookId};
 pub use integrations::{Deletion, Outcome, Registered};
 pub use model::{BotWebhook, Integration, Method, Registration, Status, Webhook};

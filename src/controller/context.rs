@@ -18,6 +18,7 @@ use serde::de::DeserializeOwned;
 use tokio_util::sync::CancellationToken;
 
 use super::{
+    door::Doors,
     figures::Figures,
     index::Index,
     memo::{self, Memos},
@@ -53,6 +54,8 @@ pub struct Context {
     pub bundles: Arc<Bundles>,
     /// Who uses what.
     pub index: Index,
+    /// Which passes over webhooks may be under way.
+    pub doors: Arc<Doors>,
     /// The tenants' connections.
     pub sessions: Sessions,
     /// The rate limits, one for each host and port.
@@ -135,6 +138,7 @@ impl Context {
             config_maps,
             bundles,
             index: Index::default(),
+            doors: Arc::default(),
             sessions: Sessions::default(),
             hosts: Hosts::new(),
             observer: Arc::new(observer),

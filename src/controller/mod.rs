@@ -11,6 +11,7 @@
 
 mod backoff;
 mod context;
+mod door;
 mod error;
 pub mod figures;
 mod gauges;

@@ -2,6 +2,7 @@
 
 use std::{
     collections::{BTreeSet, HashMap},
+    hash::{DefaultHasher, Hash as _, Hasher as _},
     sync::{Mutex, PoisonError},
     time::{Duration, Instant},
 };
@@ -66,46 +67,63 @@ struct Miscounted {
     policies: BTreeSet<ObjectKey>,
 }
 
+/// The queues, and so the controllers, that the webhooks of one watched namespace are spread over: kube's `Controller` looks at every
+/// pass under way whenever one begins or ends, and ten thousand of them can wait for Cognigy at the same time.
+const WEBHOOK_QUEUES: usize = 64;
+
+/// What the passes that are to be made are read from, by a controller each.
+pub type Queue<K> = BoxStream<'static, ObjectRef<K>>;
+
 /// The reading ends, for the controllers of one watched namespace.
 pub struct Queues {
     /// The tenants that are to have a pass.
-    pub tenants: BoxStream<'static, ObjectRef<CognigyTenant>>,
+    pub tenants: Vec<Queue<CognigyTenant>>,
     /// The policies that are to have a pass.
-    pub policies: BoxStream<'static, ObjectRef<RetryPolicy>>,
-    /// The webhooks that are to have a pass.
-    pub webhooks: BoxStream<'static, ObjectRef<CognigyWebhook>>,
+    pub policies: Vec<Queue<RetryPolicy>>,
+    /// The webhooks that are to have a pass, each always in the same queue.
+    pub webhooks: Vec<Queue<CognigyWebhook>>,
 }
 
-/// One queue for each watched namespace; `None` is the queue of all namespaces.
+/// The queues of each watched namespace; those of all namespaces are under `None`.
 #[derive(Debug, Default)]
-struct Lanes(Mutex<HashMap<Option<String>, mpsc::UnboundedSender<ObjectKey>>>);
+struct Lanes(Mutex<HashMap<Option<String>, Vec<mpsc::UnboundedSender<ObjectKey>>>>);
 
 impl Lanes {
-    fn open<K>(&self, namespace: Option<&str>) -> BoxStream<'static, ObjectRef<K>>
+    fn open<K>(&self, namespace: Option<&str>, count: usize) -> Vec<Queue<K>>
     where
         K: Resource<DynamicType = ()> + 'static,
     {
-        let (sender, mut receiver) = mpsc::unbounded_channel();
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(namespace.map(str::to_owned), sender);
-        futures::stream::poll_fn(move |context| receiver.poll_recv(context)).map(|key| reference(&key)).boxed()
+        let (senders, receivers): (Vec<_>, Vec<_>) = (0..count).map(|_| mpsc::unbounded_channel()).unzip();
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(namespace.map(str::to_owned), senders);
+        let queue = |mut receiver: mpsc::UnboundedReceiver<ObjectKey>| {
+            futures::stream::poll_fn(move |context| receiver.poll_recv(context)).map(|key| reference(&key)).boxed()
+        };
+        receivers.into_iter().map(queue).collect()
     }
 
     fn send(&self, key: ObjectKey) {
         let lanes = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(lane) = lanes.get(&None).or_else(|| lanes.get(&Some(key.namespace.clone()))) {
+        if let Some(queues) = lanes.get(&None).or_else(|| lanes.get(&Some(key.namespace.clone()))) {
             // A closed queue means that the process is ending.
-            let _ = lane.send(key);
+            let _ = queues[place(&key, queues.len())].send(key);
         }
     }
+}
+
+/// Which of so many queues an object has.
+fn place(key: &ObjectKey, queues: usize) -> usize {
+    let mut hasher = DefaultHasher::new();
+    key.hash(&mut hasher);
+    usize::try_from(hasher.finish() % queues as u64).unwrap_or_default()
 }
 
 impl Triggers {
     /// The queues of a watched namespace, or of all.
     pub fn queues(&self, namespace: Option<&str>) -> Queues {
         Queues {
-            tenants: self.tenants.open(namespace),
-            policies: self.policies.open(namespace),
-            webhooks: self.webhooks.open(namespace),
+            tenants: self.tenants.open(namespace, 1),
+            policies: self.policies.open(namespace, 1),
+            webhooks: self.webhooks.open(namespace, WEBHOOK_QUEUES),
         }
     }
 
@@ -172,7 +190,29 @@ impl Triggers {
 
 #[cfg(test)]
 mod tests {
+    use futures::FutureExt as _;
+
     use super::*;
+
+    #[test]
+    fn what_is_asked_for_comes_once_and_an_object_always_in_the_same_queue() {
+        let lanes = Lanes::default();
+        let mut queues = lanes.open::<CognigyWebhook>(None, 8);
+        let names: BTreeSet<_> = (0..100).map(|nth| format!("hook-{nth}")).collect();
+        let mut before = Vec::new();
+        for _ in 0..2 {
+            names.iter().for_each(|name| lanes.send(ObjectKey::new("cx", name)));
+            let came: Vec<Vec<String>> = queues
+                .iter_mut()
+                .map(|queue| std::iter::from_fn(|| queue.next().now_or_never().flatten()).map(|one| one.name).collect())
+                .collect();
+            assert_eq!(came.iter().flatten().cloned().collect::<BTreeSet<_>>(), names);
+            assert_eq!(came.iter().map(Vec::len).sum::<usize>(), names.len());
+            assert!(came.iter().all(|queue| !queue.is_empty()), "{came:?}");
+            assert!(before.is_empty() || before == came);
+            before = came;
+        }
+    }
 
     #[test]
     fn a_webhook_has_one_time_and_comes_when_it_is_due() {

@@ -3,6 +3,7 @@
 use std::{
     collections::HashMap,
     fmt::Debug,
+    future::{Ready, ready},
     hash::Hash,
     sync::Arc,
     time::{Duration, Instant},
@@ -19,7 +20,7 @@ use kube::{
     runtime::{
         Controller,
         controller::{self, Action},
-        reflector::{self, ObjectRef, Store, store::Writer},
+        reflector::{self, Store, store::Writer},
         watcher,
     },
 };
@@ -33,7 +34,9 @@ use super::{
     context::{Cache, Caches, Context, Equipment, Settings, reference},
     gauges,
     pass::PassError,
-    rates, retry_policy, tenant, watches, webhook,
+    rates, retry_policy, tenant,
+    triggers::Queue,
+    watches, webhook,
 };
 use crate::{
     api::{CognigyTenant, CognigyWebhook, ObjectKey, RetryPolicy},
@@ -95,7 +98,7 @@ impl Work {
         let triggers = context.triggers.clone();
         tasks.spawn(async move { triggers.run_later().await });
         tasks.spawn(rates::follow(context.clone()));
-        tasks.spawn(gauges::follow(context.clone()));
+        gauges::show(&context);
         // What the leader before wrote last may have come after them, and may not have been told by the watches yet.
         let lists_may_be_old = !self.term.holds();
         self.watch(&mut tasks, &context, writers);
@@ -130,9 +133,27 @@ impl Work {
         let controllers = self.scopes.iter().zip(queues).flat_map(|(scope, queues)| {
             let scope = scope.as_ref();
             [
-                self.control(context.tenants.store(scope), queues.tenants, &stop, tenant::reconcile, &context),
-                self.control(context.policies.store(scope), queues.policies, &stop, retry_policy::reconcile, &context),
-                self.control(context.webhooks.store(scope), queues.webhooks, &stop, webhook::reconcile, &context),
+                self.control(
+                    context.tenants.store(scope),
+                    queues.tenants,
+                    &stop,
+                    (at_once, tenant::reconcile),
+                    &context,
+                ),
+                self.control(
+                    context.policies.store(scope),
+                    queues.policies,
+                    &stop,
+                    (at_once, retry_policy::reconcile),
+                    &context,
+                ),
+                self.control(
+                    context.webhooks.store(scope),
+                    queues.webhooks,
+                    &stop,
+                    (webhook::enter, webhook::reconcile),
+                    &context,
+                ),
             ]
         });
         futures::future::join_all(controllers).await;
@@ -218,28 +239,37 @@ impl Work {
         scope.map_or_else(|| Api::all(self.client.clone()), |namespace| Api::namespaced(self.client.clone(), namespace))
     }
 
-    /// Runs one controller until it is asked to stop and its passes have ended.
-    fn control<K, F>(
+    /// Runs a controller for each queue until they are asked to stop and their passes have ended. A pass first waits until it may
+    /// `enter`, if it may at all, and keeps what it got until it ends.
+    fn control<K, E, I, F>(
         &self,
         store: Option<Store<K>>,
-        queue: impl futures::Stream<Item = ObjectRef<K>> + Send + 'static,
+        queues: Vec<Queue<K>>,
         stop: &CancellationToken,
-        reconcile: impl Fn(Arc<K>, Arc<Context>, Place) -> F + Send + Sync + Copy + 'static,
+        (enter, reconcile): (
+            impl Fn(Arc<K>, Arc<Context>) -> E + Send + Sync + Copy + 'static,
+            impl Fn(Arc<K>, Arc<Context>, Place) -> F + Send + Sync + Copy + 'static,
+        ),
         context: &Arc<Context>,
     ) -> BoxFuture<'static, ()>
     where
         K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned + Send + Sync + 'static,
+        E: Future<Output = Option<I>> + Send + 'static,
+        I: Send + 'static,
         F: Future<Output = Result<Action, PassError>> + Send + 'static,
     {
-        let Some(store) = store else { return futures::future::ready(()).boxed() };
+        let Some(store) = store else { return ready(()).boxed() };
         let (places, seen) = (Arc::new(Semaphore::new(self.concurrency.into())), store.clone());
         let term = self.term.clone();
         let pass = move |object: Arc<K>, context: Arc<Context>| {
             let (places, seen, term) = (places.clone(), seen.clone(), term.clone());
             async move {
                 let pass = async {
-                    let place = Place::take(&places).await;
+                    let Some(_inside) = enter(object.clone(), context.clone()).await else {
+                        return Ok(Action::await_change());
+                    };
                     context.trail.room().await;
+                    let place = Place::take(&places).await;
                     // It may have changed while it waited for its place.
                     match seen.get(&reference(&ObjectKey::of(&*object))) {
                         Some(object) => measured(object, context, place, reconcile).await,
@@ -250,21 +280,28 @@ impl Work {
                 term.within(pass).await.unwrap_or(Ok(Action::await_change()))
             }
         };
-        // The queue ends with the stop, so that nothing new begins; the watch behind `store` goes on.
-        Controller::for_shared_stream(futures::stream::pending(), store)
-            // Not bounded here: a pass that waits for Cognigy gives its place to another one.
-            .with_config(controller::Config::default().concurrency(0))
-            .reconcile_on(queue)
-            .graceful_shutdown_on(stop.clone().cancelled_owned())
-            .run(pass, again, context.clone())
-            .for_each(|outcome| {
-                if let Err(error) = outcome {
-                    tracing::debug!(%error, "pass");
-                }
-                std::future::ready(())
-            })
-            .boxed()
+        // A queue ends with the stop, so that nothing new begins; the watch behind `store` goes on.
+        let controllers = queues.into_iter().map(|queue| {
+            Controller::for_shared_stream(futures::stream::pending(), store.clone())
+                // Not bounded here: a pass that waits for Cognigy gives its place to another one.
+                .with_config(controller::Config::default().concurrency(0))
+                .reconcile_on(queue)
+                .graceful_shutdown_on(stop.clone().cancelled_owned())
+                .run(pass.clone(), again, context.clone())
+                .for_each(|outcome| {
+                    if let Err(error) = outcome {
+                        tracing::debug!(%error, "pass");
+                    }
+                    ready(())
+                })
+        });
+        futures::future::join_all(controllers).map(drop).boxed()
     }
+}
+
+/// Passes of which there are few may begin at once.
+fn at_once<K>(_: Arc<K>, _: Arc<Context>) -> Ready<Option<()>> {
+    ready(Some(()))
 }
 
 /// One pass, counted, timed and traced.

@@ -1,4 +1,4 @@
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, sync::atomic::AtomicUsize};
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
@@ -42,6 +42,17 @@ fn all_used() -> Metrics {
     metrics.events_pending(8);
     metrics.objects_remembered(9);
     metrics
+}
+
+#[test]
+fn what_only_the_process_knows_is_looked_at_whenever_somebody_asks() {
+    let metrics = Metrics::new().unwrap();
+    let waiting = Arc::new(AtomicUsize::new(1));
+    let now = waiting.clone();
+    metrics.before_each_look(move |metrics| metrics.events_pending(now.load(Ordering::Relaxed)));
+    assert!(metrics.render().unwrap().contains("events_pending 1\n"));
+    waiting.store(5, Ordering::Relaxed);
+    assert!(metrics.render().unwrap().contains("events_pending 5\n"));
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use super::{Lane, Urgency};
+use super::{Lane, Ticket, Urgency};
 
 /// For whom calls are made: where they queue, and whether they are still wanted when their turn comes.
 #[derive(Clone)]
@@ -14,6 +14,8 @@ pub struct Caller {
     pub lane: Lane,
     /// What goes first.
     pub urgency: Urgency,
+    /// When the work began that the calls are part of.
+    pub ticket: Ticket,
     /// What it gives back while a call waits or is under way.
     pub place: Place,
     /// Whether the call is still to be made: asked every second while it waits and once more before it is sent. Must not
@@ -24,7 +26,13 @@ pub struct Caller {
 impl Default for Caller {
     /// Nobody in particular: a change, always wanted, that holds no place.
     fn default() -> Self {
-        Self { lane: Lane::default(), urgency: Urgency::default(), place: Place::default(), wanted: Arc::new(|| true) }
+        Self {
+            lane: Lane::default(),
+            urgency: Urgency::default(),
+            ticket: Ticket::take(),
+            place: Place::default(),
+            wanted: Arc::new(|| true),
+        }
     }
 }
 

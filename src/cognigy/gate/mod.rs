@@ -26,9 +26,9 @@ use tokio::time::{Instant, sleep_until, timeout};
 use url::Url;
 
 pub use self::caller::{Caller, Place};
-pub use self::queue::{Lane, Urgency};
+pub use self::queue::{Lane, Ticket, Urgency};
 
-use self::queue::Queue;
+use self::queue::{Member, Queue};
 use self::rate::Learned;
 pub(super) use self::rate::Rate;
 
@@ -54,8 +54,8 @@ pub(super) struct Host {
 
 #[derive(Default)]
 struct State {
-    members: BTreeMap<u64, Rate>,
-    next_member: u64,
+    members: BTreeMap<Member, Rate>,
+    next_member: Member,
     learned: Learned,
     limiter: Option<(Rate, DefaultDirectRateLimiter)>,
     closed_until: Option<Instant>,
@@ -67,7 +67,7 @@ struct State {
 }
 
 struct Waiter {
-    member: u64,
+    member: Member,
     slots: Arc<Semaphore>,
     turn: oneshot::Sender<Slot>,
 }
@@ -82,7 +82,7 @@ impl Waiter {
 /// A session's part in a host's limit, with its own limit of calls under way; leaves it when dropped.
 pub(super) struct Membership {
     host: Arc<Host>,
-    id: u64,
+    id: Member,
     slots: Arc<Semaphore>,
 }
 
@@ -269,7 +269,7 @@ impl Membership {
             }
             let (sender, turn) = oneshot::channel();
             let waiter = Waiter { member: self.id, slots: Arc::clone(&self.slots), turn: sender };
-            state.queue.push(&caller.lane, caller.urgency, waiter);
+            state.queue.push(&caller.lane, caller.urgency, self.id, caller.ticket, waiter);
             if !std::mem::replace(&mut state.driven, true) {
                 tokio::spawn(Arc::clone(&self.host).drive());
             }

@@ -32,7 +32,9 @@ use crate::{
         Reason, tenant::TenantAlerts,
     },
     cluster::{self, audit::Fact, metadata},
-    cognigy::{CallObserver as _, Caller, CircuitState, ErrorKind, Lane, Place, Route, Session, Surface, Urgency},
+    cognigy::{
+        CallObserver as _, Caller, CircuitState, ErrorKind, Lane, Place, Route, Session, Surface, Ticket, Urgency,
+    },
     outbox::settle,
     traces,
 };
@@ -198,7 +200,7 @@ fn caller(key: &ObjectKey, context: &Arc<Context>, fingerprint: &str, place: Pla
         let now = context.tenants.get(&key);
         !context.stop.is_cancelled() && now.is_some_and(|tenant| observe::fingerprint(&tenant, &context) == fingerprint)
     };
-    Caller { lane, urgency: Urgency::Probe, place, wanted: Arc::new(wanted) }
+    Caller { lane, urgency: Urgency::Probe, ticket: Ticket::take(), place, wanted: Arc::new(wanted) }
 }
 
 /// One cheap call decides whether the connection works.

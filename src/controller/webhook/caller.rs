@@ -4,10 +4,16 @@ use std::sync::Arc;
 
 use kube::ResourceExt as _;
 
+use super::ground;
 use crate::{
     api::{CognigyWebhook, ObjectKey},
-    cognigy::{Caller, Lane, Place, Session, Urgency},
-    controller::{context::Context, watches::wish},
+    cognigy::{Caller, Lane, Place, Session, Ticket, Urgency},
+    controller::{
+        context::Context,
+        door::{Inside, Row},
+        status::is_ready,
+        watches::wish,
+    },
 };
 
 /// The caller that a pass over this webhook is. A pass that waited is given up as soon as its object asks for something
@@ -23,7 +29,35 @@ pub fn of(
     let tenant = webhook.tenant_key();
     let lane = Lane { namespace: webhook.namespace().unwrap_or_default() };
     let wanted = move || context.sessions.offers(&tenant, &session) && asks();
-    Caller { lane, urgency, place, wanted: Arc::new(wanted) }
+    Caller { lane, urgency, ticket: Ticket::take(), place, wanted: Arc::new(wanted) }
+}
+
+/// Waits until a pass over this webhook may begin; `None` where the webhook asks for something else meanwhile: its next pass is asked
+/// for already.
+pub async fn enter(webhook: Arc<CognigyWebhook>, context: Arc<Context>) -> Option<Inside> {
+    let tenant = webhook.tenant_key();
+    let calls = context.tenants.get(&tenant).map_or(0, |tenant| tenant.spec.limits.max_concurrent_requests);
+    let row = Row {
+        tenant,
+        namespace: webhook.namespace().unwrap_or_default(),
+        urgency: urgency(&webhook),
+        calls: usize::try_from(calls).unwrap_or_default(),
+    };
+    context.doors.enter(row, still_asks(&webhook, &context)).await
+}
+
+/// How urgent a pass is as far as the object alone says it: one that is well may be about a changed policy or Secret, and yet lets
+/// those go first who wait for something.
+fn urgency(webhook: &CognigyWebhook) -> Urgency {
+    let status = webhook.status.as_ref();
+    let is_well = status.is_some_and(|status| {
+        status.observed_generation == webhook.metadata.generation && is_ready(&status.conditions)
+    });
+    match webhook.metadata.deletion_timestamp {
+        Some(_) => Urgency::Deletion,
+        None if is_well && !ground::requested(webhook) => Urgency::Resync,
+        None => Urgency::Change,
+    }
 }
 
 /// Whether the operator goes on and the object still asks for what it asked for when its pass began.
@@ -34,5 +68,6 @@ pub fn still_asks(webhook: &Arc<CognigyWebhook>, context: &Arc<Context>) -> impl
 
 /// Whether the object as it is watched now asks for what it asked for when the pass began; the watch may lag behind.
 fn asks_the_same(now: &CognigyWebhook, then: &CognigyWebhook) -> bool {
-    now.uid() == then.uid() && (now.metadata.generation < then.metadata.generation || wish(now) == wish(then))
+    now.metadata.uid == then.metadata.uid
+        && (now.metadata.generation < then.metadata.generation || wish(now) == wish(then))
 }

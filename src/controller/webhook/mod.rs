@@ -28,7 +28,7 @@ mod settle;
 mod status;
 pub mod world;
 
-pub use self::{health::Course, observe::guard_of};
+pub use self::{caller::enter, health::Course, observe::guard_of};
 
 use std::{
     sync::Arc,
