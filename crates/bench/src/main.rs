@@ -39,6 +39,10 @@ struct Args {
     /// Fleets up to this size are also brought up one call after another, by provider-http, and with a tenant that hangs
     #[arg(long, value_name = "COUNT", default_value_t = 1_000)]
     compare_up_to: usize,
+    /// So often the operator and the limit are measured one after the other; the middle of their ratios counts. Fleets that are not
+    /// compared have one round
+    #[arg(long, value_name = "COUNT", default_value_t = 3, value_parser = clap::value_parser!(u8).range(1..=21))]
+    rounds: u8,
     /// The fleets are made from this number
     #[arg(long, default_value_t = 1)]
     seed: u64,

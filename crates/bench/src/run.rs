@@ -15,7 +15,7 @@ use crate::{
     chapters::{catalogue, deletion, hanging, outage, policy, quiet, restart, rollout},
     fleet, operator,
     report::{
-        model::{Fleet, Report},
+        model::{Fleet, Report, Round},
         table,
     },
     stage::{Conditions, Stage},
@@ -81,11 +81,12 @@ async fn one(args: &Args, program: &Path, conditions: Conditions, webhooks: usiz
     let compared = |part| wanted(part) && webhooks <= args.compare_up_to;
     let within = patience(webhooks);
     let mut fleet = Fleet { webhooks, ..Fleet::default() };
-    let recipe = story(&mut fleet, &wanted, program, conditions, within).await?;
     if wanted(Part::Limit) {
-        let stage = Stage::start(1, conditions).await?;
-        fleet.limit = Some(limit::run(&stage, webhooks, &recipe, LIMIT_AT_ONCE, within).await?);
+        for _ in 0..if webhooks <= args.compare_up_to { args.rounds } else { 1 } {
+            fleet.rounds.push(round(program, conditions, webhooks, within).await?);
+        }
     }
+    story(&mut fleet, &wanted, program, conditions, within).await?;
     if compared(Part::Script) {
         let stage = Stage::start(1, conditions).await?;
         fleet.script = Some(script::run(&stage, webhooks).await?);
@@ -106,6 +107,21 @@ async fn one(args: &Args, program: &Path, conditions: Conditions, webhooks: usiz
     Ok(fleet)
 }
 
+/// The operator, and right after it what it did sent bare.
+async fn round(program: &Path, conditions: Conditions, webhooks: usize, within: Duration) -> Result<Round> {
+    let (operator, recipe) = {
+        let stage = Stage::start(1, conditions).await?;
+        let operator = operator::start(&stage, program).await?;
+        rollout::prepare(&stage, fleet::NEVER).await?;
+        let rollout = rollout::run(&stage, &operator, webhooks, within).await?;
+        let recipe = limit::Recipe::read(&stage, webhooks, &rollout.usage).await?;
+        operator.stop().await?;
+        (rollout, recipe)
+    };
+    let stage = Stage::start(1, conditions).await?;
+    Ok(Round { operator, limit: limit::run(&stage, webhooks, &recipe, LIMIT_AT_ONCE, within).await? })
+}
+
 /// What one fleet lives through, from its creation to its deletion.
 async fn story(
     fleet: &mut Fleet,
@@ -113,14 +129,12 @@ async fn story(
     program: &Path,
     conditions: Conditions,
     within: Duration,
-) -> Result<limit::Recipe> {
+) -> Result<()> {
     let webhooks = fleet.webhooks;
     let stage = Stage::start(1, conditions).await?;
     let mut operator = operator::start(&stage, program).await?;
     rollout::prepare(&stage, fleet::NEVER).await?;
-    let ours = rollout::run(&stage, &operator, webhooks, within).await?;
-    let recipe = limit::Recipe::read(&stage, webhooks, &ours.usage).await?;
-    fleet.operator = Some(ours);
+    fleet.operator = Some(rollout::run(&stage, &operator, webhooks, within).await?);
     if wanted(Part::Restart) {
         let (again, restart) = restart::run(&stage, operator, program, webhooks, within).await?;
         operator = again;
@@ -138,6 +152,5 @@ async fn story(
     if wanted(Part::Deletion) {
         fleet.deletion = Some(deletion::run(&stage, &operator, webhooks, within).await?);
     }
-    operator.stop().await?;
-    Ok(recipe)
+    operator.stop().await
 }

@@ -2,22 +2,27 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use cognigy_operator::{api, cluster::crds, cognigy::install_crypto_provider, server::Readiness};
+use cognigy_operator::cognigy::install_crypto_provider;
 use cognigy_simulator::{Handle, LogDetail, Options, Simulator};
 use control_plane::{Assets, AuditLevel, ControlPlane, User};
-use demo::Result;
-use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
-use kube::{
-    Api, Client, Config, ResourceExt as _,
-    api::{Patch, PatchParams},
-    config::{KubeConfigOptions, Kubeconfig},
-};
+use demo::{Result, kubernetes};
+use kube::Client;
 use tempfile::TempDir;
+use tokio::time::sleep;
+
+use crate::{meter::process::cpu_seconds, progress::Progress};
 
 /// Who creates and watches the objects.
 const OWNER: &str = "bench";
 /// Who does the work: its requests are what is counted.
 pub(crate) const WORKER: &str = "worker";
+
+/// The control plane rests when both its processes together take less than this share of one processor …
+const REST: f64 = 0.1;
+/// … for so long.
+const LOOK: Duration = Duration::from_secs(1);
+/// How often that is looked for at most: a fleet that is watched over never rests quite.
+const LOOKS: usize = 60;
 
 /// Under what everything happens.
 #[derive(Clone, Copy, Debug)]
@@ -40,6 +45,7 @@ pub(crate) struct Stage {
     /// The kubeconfig of whoever does the work.
     pub(crate) worker_file: PathBuf,
     pub(crate) plane: ControlPlane,
+    control_plane_processes: Vec<u32>,
     /// For logs.
     pub(crate) files: TempDir,
 }
@@ -51,10 +57,10 @@ impl Stage {
         let files = tempfile::Builder::new().prefix("cognigy-bench-").tempdir()?;
         let assets = tokio::task::spawn_blocking(|| Assets::locate_or_build(|line| eprintln!("{line}"))).await??;
         let plane = ControlPlane::start(control_plane::Options::new(assets).audit(AuditLevel::Metadata)).await?;
-        let owner = client(&plane, OWNER).await?;
-        let worker = client(&plane, WORKER).await?;
+        let owner = kubernetes::client(&plane, &user(OWNER)).await?;
+        let worker = kubernetes::client(&plane, &user(WORKER)).await?;
         let worker_file = plane.write_kubeconfig(&user(WORKER))?;
-        install(&owner).await?;
+        kubernetes::install(&owner, OWNER).await?;
         let simulators = (0..installations)
             .map(|_| {
                 Ok(Simulator::start(Options {
@@ -64,7 +70,29 @@ impl Stage {
                 })?)
             })
             .collect::<Result<_>>()?;
-        Ok(Self { conditions, simulators, owner, worker, worker_file, plane, files })
+        let control_plane_processes = plane.process_ids().await;
+        Ok(Self { conditions, simulators, owner, worker, worker_file, plane, control_plane_processes, files })
+    }
+
+    /// Waits until the control plane rests. After its start it makes itself ready for the definitions for seconds, and after a fleet it
+    /// tidies up: either would count as time of whoever comes next.
+    pub(crate) async fn settle(&self) -> Result<()> {
+        let _progress = Progress::start("the control plane comes to rest", 1);
+        let mut before = self.control_plane_seconds()?;
+        for _ in 0..LOOKS {
+            sleep(LOOK).await;
+            let now = self.control_plane_seconds()?;
+            if now - before < REST * LOOK.as_secs_f64() {
+                break;
+            }
+            before = now;
+        }
+        Ok(())
+    }
+
+    /// What the API server and etcd have used of the processors so far.
+    pub(crate) fn control_plane_seconds(&self) -> Result<f64> {
+        self.control_plane_processes.iter().copied().map(cpu_seconds).sum()
     }
 
     /// One of the installations.
@@ -80,20 +108,4 @@ impl Stage {
 
 fn user(name: &str) -> User {
     User::named(name).group("system:masters")
-}
-
-async fn client(plane: &ControlPlane, name: &str) -> Result<Client> {
-    let kubeconfig = Kubeconfig::from_yaml(&plane.kubeconfig(&user(name))?)?;
-    let mut config = Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await?;
-    config.proxy_url = None;
-    Ok(Client::try_from(config)?)
-}
-
-async fn install(client: &Client) -> Result<()> {
-    let all = Api::<CustomResourceDefinition>::all(client.clone());
-    for crd in api::crds() {
-        all.patch(&crd.name_any(), &PatchParams::apply(OWNER).force(), &Patch::Apply(&crd)).await?;
-    }
-    crds::wait_until_served(client, &Readiness::default()).await;
-    Ok(())
 }

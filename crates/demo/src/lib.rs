@@ -1,6 +1,8 @@
 //! The operator as a process, for the programs of this workspace that show it at work.
 
 pub mod http;
+#[cfg(feature = "kubernetes")]
+pub mod kubernetes;
 pub mod operator;
 
 use std::error::Error;

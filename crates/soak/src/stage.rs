@@ -2,16 +2,11 @@
 
 use std::path::Path;
 
-use cognigy_operator::{api, cluster::crds, cognigy::install_crypto_provider, server::Readiness};
+use cognigy_operator::cognigy::install_crypto_provider;
 use cognigy_simulator::{Options, Simulator};
 use control_plane::{Assets, ControlPlane, User};
-use demo::{Result, operator::Operator};
-use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
-use kube::{
-    Api, Client, Config, ResourceExt as _,
-    api::{Patch, PatchParams},
-    config::{KubeConfigOptions, Kubeconfig},
-};
+use demo::{Result, kubernetes, operator::Operator};
+use kube::Client;
 use tempfile::TempDir;
 
 use crate::model::TENANTS;
@@ -37,8 +32,8 @@ impl Stage {
         let files = tempfile::Builder::new().prefix("cognigy-soak-").tempdir()?;
         let assets = tokio::task::spawn_blocking(|| Assets::locate_or_build(|line| eprintln!("{line}"))).await??;
         let plane = ControlPlane::start(control_plane::Options::new(assets)).await?;
-        let client = client(&plane).await?;
-        install(&client).await?;
+        let client = kubernetes::client(&plane, &User::admin()).await?;
+        kubernetes::install(&client, USER).await?;
         let simulators = (0..TENANTS).map(|_| Ok(Simulator::start(Options::default())?)).collect::<Result<_>>()?;
         let kubeconfig = plane.write_kubeconfig(&User::admin())?;
         // What is told of every fault would fill the disk.
@@ -55,20 +50,4 @@ impl Stage {
         }
         self.operator.stop().await
     }
-}
-
-async fn client(plane: &ControlPlane) -> Result<Client> {
-    let kubeconfig = Kubeconfig::from_yaml(&plane.kubeconfig(&User::admin())?)?;
-    let mut config = Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await?;
-    config.proxy_url = None;
-    Ok(Client::try_from(config)?)
-}
-
-async fn install(client: &Client) -> Result<()> {
-    let all = Api::<CustomResourceDefinition>::all(client.clone());
-    for crd in api::crds() {
-        all.patch(&crd.name_any(), &PatchParams::apply(USER).force(), &Patch::Apply(&crd)).await?;
-    }
-    crds::wait_until_served(client, &Readiness::default()).await;
-    Ok(())
 }

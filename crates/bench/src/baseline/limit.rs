@@ -1,11 +1,11 @@
 //! The physical limit: the calls and writes that the operator made, sent bare, as fast as the control plane and the simulator
 //! take them. It judges nothing, waits for nothing but answers, and knows beforehand what to write.
 
-use std::{sync::Arc, time::Duration};
+use std::{ops::Range, sync::Arc, time::Duration};
 
 use cognigy_operator::api::FINALIZER;
 use demo::Result;
-use futures::{StreamExt as _, TryStreamExt as _, stream};
+use futures::{Stream, StreamExt as _, TryStreamExt as _, stream};
 use k8s_openapi::api::events::v1::Event;
 use kube::{
     Api,
@@ -16,16 +16,18 @@ use tokio::sync::mpsc;
 
 use super::wire::Wire;
 use crate::{
-    chapters::rollout::Rollout,
+    chapters::rollout::{Rollout, WARM, WARM_WITHIN, wish},
     fleet::{self, NAMESPACE, webhook_name},
     meter::{Meter, Usage},
-    objects::{self, Follow, is_ready},
+    objects::{self, Follow, Times, is_ready},
     progress::Progress,
     stage::Stage,
 };
 
 /// Who writes the status, as the operator names itself.
 const MANAGER: &str = "bench";
+/// Events that are written at the same time: as many as the operator writes.
+const EVENTS_AT_ONCE: usize = 16;
 
 /// What the operator wrote to Kubernetes for one webhook.
 #[derive(Clone, Debug)]
@@ -81,47 +83,75 @@ pub(crate) async fn run(
     at_once: usize,
     within: Duration,
 ) -> Result<Rollout> {
-    let progress = Progress::start(&format!("the physical limit, {webhooks} webhooks"), webhooks);
     let kind = fleet::resource("CognigyWebhook");
     let wire = Arc::new(Wire::new(stage)?);
+    warm_up(stage, &wire, webhooks, recipe, at_once).await?;
+    stage.settle().await?;
+    let progress = Progress::start(&format!("the physical limit, {webhooks} webhooks"), webhooks);
     let follow = Follow::start(objects::api(&stage.owner, &kind), is_ready);
     let meter = Meter::start(stage, None)?;
-    let (told, mut tell) = mpsc::unbounded_channel::<Event>();
-    let events = Api::<Event>::namespaced(stage.worker.clone(), NAMESPACE);
-    // As the operator does: beside the work, one after another.
-    let telling = async {
-        while let Some(event) = tell.recv().await {
-            events.create(&PostParams::default(), &event).await?;
-        }
-        Ok(())
-    };
-    let working = async move {
-        let (owner, worker) = (objects::api(&stage.owner, &kind), objects::api(&stage.worker, &kind));
-        let (made, wished) = mpsc::unbounded_channel();
-        let creating = async move {
-            objects::create(&owner, (0..webhooks).map(|nth| wish(stage, nth)), |name| {
-                // Nobody listens any more where the work has failed, which is told.
-                let _ = made.send(name.to_owned());
-            })
-            .await
-        };
-        let wished = stream::unfold(wished, |mut wished| async { Some((wished.recv().await?, wished)) });
-        let bringing_up = wished.map(Ok).try_for_each_concurrent(at_once, |name| {
-            let (wire, worker, told) = (wire.clone(), worker.clone(), told.clone());
-            async move { bring_up(&wire, &worker, recipe, &name, &told).await }
-        });
-        let (created, ()) = tokio::try_join!(creating, bringing_up)?;
-        Result::Ok(created)
-    };
-    let (created, ready) =
-        tokio::try_join!(async { tokio::try_join!(working, telling).map(|(created, ())| created) }, async {
-            Ok(follow.reach(webhooks, within, &progress).await)
-        },)?;
+    let (created, ready) = tokio::try_join!(work(stage, &wire, 0..webhooks, recipe, at_once), async {
+        Ok(follow.reach(webhooks, within, &progress).await)
+    })?;
     Ok(Rollout::of_objects("limit", webhooks, &created, &ready, meter.read(stage)?))
 }
 
-fn wish(stage: &Stage, nth: usize) -> Result<DynamicObject> {
-    fleet::webhook(stage.conditions.seed, nth, 0, &stage.installation(0))
+/// The same as for the operator: connections are made, and the API server learns how to write these kinds.
+async fn warm_up(stage: &Stage, wire: &Arc<Wire>, webhooks: usize, recipe: &Recipe, at_once: usize) -> Result<()> {
+    let progress = Progress::start("warming up", WARM);
+    let api = objects::api(&stage.owner, &fleet::resource("CognigyWebhook"));
+    let gone = Follow::until_gone(api.clone());
+    let warm = webhooks..webhooks + WARM;
+    work(stage, wire, warm.clone(), recipe, at_once).await?;
+    for nth in warm.clone() {
+        objects::change(&api, &webhook_name(nth), &json!({"metadata": {"finalizers": null}})).await?;
+    }
+    objects::delete(&api, warm.map(webhook_name)).await?;
+    gone.reach(WARM, WARM_WITHIN, &progress).await;
+    Ok(())
+}
+
+/// Creates these webhooks and brings each up once it is created; when each was created.
+async fn work(
+    stage: &Stage,
+    wire: &Arc<Wire>,
+    webhooks: Range<usize>,
+    recipe: &Recipe,
+    at_once: usize,
+) -> Result<Times> {
+    let kind = fleet::resource("CognigyWebhook");
+    let (owner, worker) = (objects::api(&stage.owner, &kind), objects::api(&stage.worker, &kind));
+    let events = Api::<Event>::namespaced(stage.worker.clone(), NAMESPACE);
+    let (made, wished) = mpsc::unbounded_channel();
+    let (told, tell) = mpsc::unbounded_channel::<Event>();
+    let creating = async move {
+        // Nobody listens any more where the work has failed, which is told.
+        let each = |name: &str| drop(made.send(name.to_owned()));
+        objects::create(&owner, webhooks.map(|nth| wish(stage, nth)), each).await
+    };
+    let bringing_up = async move {
+        let told = &told;
+        let bring_up = |name: String| {
+            let worker = &worker;
+            async move { bring_up(wire, worker, recipe, &name, told).await }
+        };
+        received(wished).map(Ok).try_for_each_concurrent(at_once, bring_up).await
+    };
+    // As the operator does: beside the work.
+    let telling = received(tell).map(Ok).try_for_each_concurrent(EVENTS_AT_ONCE, |event| {
+        let events = &events;
+        async move {
+            events.create(&PostParams::default(), &event).await?;
+            Result::Ok(())
+        }
+    });
+    let (created, (), ()) = tokio::try_join!(creating, bringing_up, telling)?;
+    Ok(created)
+}
+
+/// Whatever comes, until nobody can send any more.
+fn received<T>(queue: mpsc::UnboundedReceiver<T>) -> impl Stream<Item = T> {
+    stream::unfold(queue, |mut queue| async { Some((queue.recv().await?, queue)) })
 }
 
 async fn bring_up(

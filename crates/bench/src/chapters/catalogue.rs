@@ -39,6 +39,7 @@ pub(crate) async fn run(
     let stage = Stage::start(1, conditions).await?;
     let operator = operator::start(&stage, program).await?;
     rollout::prepare(&stage, fleet::NEVER).await?;
+    stage.settle().await?;
     let progress = Progress::start(&format!("{webhooks} webhooks of a bot"), webhooks);
     let installation = stage.installation(0);
     let ids: Vec<_> = (0..webhooks)

@@ -56,6 +56,7 @@ async fn nine(conditions: Conditions, program: &Path, webhooks: usize, hangs: bo
     let stage = Stage::start(TENANTS, conditions).await?;
     let operator = operator::start(&stage, program).await?;
     rollout::prepare(&stage, fleet::NEVER).await?;
+    stage.settle().await?;
     let what = if hangs { "of which one hangs" } else { "all well" };
     let progress = Progress::start(&format!("{webhooks} webhooks of ten tenants, {what}"), webhooks);
     let installations: Vec<_> = stage.installations().collect();

@@ -2,7 +2,7 @@
 //! `/proc`.
 
 mod calls;
-mod process;
+pub(crate) mod process;
 mod writes;
 
 use std::time::{Duration, Instant};
@@ -21,6 +21,9 @@ pub(crate) struct Usage {
     pub(crate) seconds: f64,
     pub(crate) calls: Calls,
     pub(crate) kubernetes: Requests,
+    /// User and system time of the API server and etcd together.
+    #[serde(default)]
+    pub(crate) control_plane_cpu_seconds: f64,
     /// Of the process that does the work; none where it works in the benchmark's own.
     pub(crate) process: Option<Process>,
 }
@@ -31,6 +34,7 @@ pub(crate) struct Meter {
     calls: Vec<usize>,
     callbacks: usize,
     audit: u64,
+    control_plane_seconds: f64,
     process: Option<process::Watch>,
 }
 
@@ -42,6 +46,7 @@ impl Meter {
             calls: calls::positions(stage),
             callbacks: calls::callbacks(stage),
             audit: stage.plane.audit_position()?,
+            control_plane_seconds: stage.control_plane_seconds()?,
             process: process.map(process::Watch::start).transpose()?,
         })
     }
@@ -61,6 +66,7 @@ impl Meter {
         let seconds = self.begin.elapsed().as_secs_f64();
         Ok(Usage {
             seconds,
+            control_plane_cpu_seconds: stage.control_plane_seconds()? - self.control_plane_seconds,
             process: self.process.as_ref().map(process::Watch::read).transpose()?,
             calls: Calls::since(stage, &self.calls, self.callbacks),
             kubernetes: Requests::since(stage, self.audit)?,

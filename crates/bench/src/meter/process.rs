@@ -94,8 +94,9 @@ fn field(status: &str, name: &str) -> Option<u64> {
     status.lines().find_map(|line| line.strip_prefix(name))?.split_whitespace().next()?.parse().ok()
 }
 
+/// User and system time of a process since its beginning.
 #[allow(clippy::cast_precision_loss, reason = "hundredths of a second")]
-fn cpu_seconds(id: u32) -> Result<f64> {
+pub(crate) fn cpu_seconds(id: u32) -> Result<f64> {
     let stat = fs::read_to_string(format!("/proc/{id}/stat"))?;
     let ticks = ticks(&stat).ok_or("no times in /proc/<pid>/stat")?;
     Ok(ticks as f64 / rustix::param::clock_ticks_per_second() as f64)

@@ -33,8 +33,11 @@ pub(crate) struct Report {
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Fleet {
     pub(crate) webhooks: usize,
+    /// The operator beside the physical limit.
+    #[serde(default)]
+    pub(crate) rounds: Vec<Round>,
+    /// The roll-out with which all that happened to this fleet began.
     pub(crate) operator: Option<Rollout>,
-    pub(crate) limit: Option<Rollout>,
     pub(crate) script: Option<Rollout>,
     pub(crate) provider_http: Option<ProviderHttp>,
     pub(crate) restart: Option<Restart>,
@@ -46,7 +49,41 @@ pub(crate) struct Fleet {
     pub(crate) hanging: Option<Hanging>,
 }
 
+/// The operator, and right after it the calls and writes that it made, sent bare.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Round {
+    pub(crate) operator: Rollout,
+    pub(crate) limit: Rollout,
+}
+
+impl Round {
+    /// How much longer the operator took until all was done: Ready, and its events written.
+    fn times_limit(&self) -> f64 {
+        self.operator.written_seconds / self.limit.written_seconds
+    }
+}
+
 impl Fleet {
+    /// The rounds, from the best ratio of operator and limit to the worst.
+    fn ordered_rounds(&self) -> Vec<&Round> {
+        let mut rounds: Vec<_> = self.rounds.iter().collect();
+        rounds.sort_by(|one, other| one.times_limit().total_cmp(&other.times_limit()));
+        rounds
+    }
+
+    /// The round in the middle of these: what is told of operator and limit.
+    pub(crate) fn round(&self) -> Option<&Round> {
+        let rounds = self.ordered_rounds();
+        rounds.get(rounds.len() / 2).copied()
+    }
+
+    /// The smallest, the middle and the largest ratio of operator and limit.
+    pub(crate) fn times_limit(&self) -> Option<[f64; 3]> {
+        let rounds = self.ordered_rounds();
+        Some([rounds.first().copied()?, self.round()?, rounds.last().copied()?].map(Round::times_limit))
+    }
+
     /// A share of all webhooks.
     pub(crate) fn each(&self, what: usize) -> f64 {
         count(what) / count(self.webhooks)

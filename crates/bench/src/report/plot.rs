@@ -51,7 +51,7 @@ struct Bar {
 /// All pictures for which there are figures, with the names of their files.
 pub(crate) fn pictures(report: &Report) -> Vec<(&'static str, String)> {
     [
-        ("time.svg", "Time until all are Ready, in multiples of the physical limit", times(report)),
+        ("time.svg", "Time until all is Ready and written, in multiples of the physical limit", times(report)),
         ("requests.svg", "What one webhook costs until it is Ready", requests(report)),
         ("growth.svg", "What each webhook costs as the fleet grows, in multiples of the smallest", growth(report)),
     ]
@@ -63,13 +63,16 @@ pub(crate) fn pictures(report: &Report) -> Vec<(&'static str, String)> {
 
 fn contenders(fleet: &Fleet) -> impl Iterator<Item = &Rollout> {
     let provider = fleet.provider_http.as_ref().map(|one| &one.rollout);
-    [fleet.limit.as_ref(), fleet.operator.as_ref(), provider, fleet.script.as_ref()].into_iter().flatten()
+    let round = fleet.round();
+    let ours = round.map(|round| &round.operator).or(fleet.operator.as_ref());
+    [round.map(|round| &round.limit), ours, provider, fleet.script.as_ref()].into_iter().flatten()
 }
 
 fn times(report: &Report) -> Vec<Group> {
     let group = |fleet: &Fleet| {
-        let base = fleet.limit.as_ref()?.seconds;
-        let bars = contenders(fleet).map(|one| bar(&one.contender, one.seconds / base, one.contender == "operator"));
+        let base = fleet.round()?.limit.written_seconds;
+        let bars =
+            contenders(fleet).map(|one| bar(&one.contender, one.written_seconds / base, one.contender == "operator"));
         Some(Group { name: format!("{} webhooks", fleet.webhooks), bars: bars.collect() })
     };
     report.fleets.iter().filter_map(group).collect()
@@ -159,18 +162,19 @@ fn text(words: &str, class: &str, (x, y): (f64, f64), anchor: &str) -> Text {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::report::model::Round;
 
     #[test]
     fn a_picture_has_a_bar_for_each_contender_and_none_for_what_was_not_measured() {
-        let rollout = |contender: &str, seconds| {
-            Some(Rollout { contender: contender.to_owned(), webhooks: 200, seconds, ..Rollout::default() })
-        };
-        let fleet = Fleet {
+        let rollout = |contender: &str, seconds| Rollout {
+            contender: contender.to_owned(),
             webhooks: 200,
-            operator: rollout("operator", 2.5),
-            limit: rollout("limit", 2.0),
-            ..Fleet::default()
+            seconds,
+            written_seconds: seconds,
+            ..Rollout::default()
         };
+        let round = Round { operator: rollout("operator", 2.5), limit: rollout("limit", 2.0) };
+        let fleet = Fleet { webhooks: 200, rounds: vec![round], ..Fleet::default() };
         let pictures = pictures(&Report { fleets: vec![fleet], ..Report::default() });
         let [("time.svg", picture)] = pictures.as_slice() else { panic!("{pictures:?}") };
         assert!(picture.contains("1.25") && picture.contains("operator") && !picture.contains("script"), "{picture}");

@@ -54,12 +54,18 @@ fn rows<T>(wanted: &[Row<T>], columns: &[&T]) -> Vec<Vec<String>> {
 
 fn side_by_side(fleet: &Fleet) -> String {
     let provider = fleet.provider_http.as_ref().map(|one| &one.rollout);
-    let all = [fleet.operator.as_ref(), fleet.limit.as_ref(), fleet.script.as_ref(), provider];
+    let round = fleet.round();
+    let ours = round.map(|round| &round.operator).or(fleet.operator.as_ref());
+    let all = [ours, round.map(|round| &round.limit), fleet.script.as_ref(), provider];
     let columns: Vec<&Rollout> = all.into_iter().flatten().collect();
     let head: Vec<_> = [String::new()].into_iter().chain(columns.iter().map(|one| one.contender.clone())).collect();
-    let base = fleet.limit.as_ref().map(|limit| limit.seconds);
-    let wanted: [Row<Rollout>; 12] = [
+    let base = round.map(|round| round.limit.seconds);
+    let written = round.map(|round| round.limit.written_seconds);
+    let wanted: [Row<Rollout>; 14] = [
         of_rollout("Ready", |one| Some(thousands(one.ready))),
+        of_rollout("time until all is Ready and written ÷ the limit's", move |one| {
+            Some(number(one.written_seconds / written?))
+        }),
         of_rollout("time until all are Ready ÷ the limit's", move |one| Some(number(one.seconds / base?))),
         of_rollout("p99 ÷ p50 of the time from creation to Ready", |one| {
             Some(number(one.p99_seconds / one.p50_seconds))
@@ -73,10 +79,24 @@ fn side_by_side(fleet: &Fleet) -> String {
         of_rollout("events for each", |one| Some(number(each(one, one.usage.kubernetes.events)))),
         of_rollout("reads of Kubernetes for each", |one| Some(number(each(one, one.usage.kubernetes.reads)))),
         of_rollout("CPU for each, ms", |one| Some(number(one.usage.process?.cpu_seconds * 1e3 / count(one.webhooks)))),
+        of_rollout("CPU of API server and etcd for each, ms", |one| {
+            Some(number(one.usage.control_plane_cpu_seconds * 1e3 / count(one.webhooks)))
+        }),
         of_rollout("peak memory, MiB", |one| Some(number(one.usage.process?.peak_mib))),
         of_rollout("the most calls in a second", |one| Some(thousands(one.usage.calls.busiest_second))),
     ];
-    table(&head, &rows(&wanted, &columns))
+    table(&head, &rows(&wanted, &columns)) + &spread(fleet)
+}
+
+/// How far the rounds are apart.
+fn spread(fleet: &Fleet) -> String {
+    let Some([least, middle, most]) = fleet.times_limit().filter(|_| fleet.rounds.len() > 1) else {
+        return String::new();
+    };
+    let (rounds, [least, middle, most]) = (fleet.rounds.len(), [least, middle, most].map(number));
+    format!(
+        "\nOperator and limit: the middle one of {rounds} rounds; their ratios are from {least} to {most}, {middle} in the middle.\n"
+    )
 }
 
 fn each(rollout: &Rollout, what: usize) -> f64 {
@@ -216,6 +236,7 @@ fn thousands(count: usize) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::report::model::Round;
 
     #[test]
     fn numbers_have_three_digits_that_mean_something() {
@@ -226,16 +247,24 @@ mod tests {
 
     #[test]
     fn a_contender_without_a_figure_has_a_dash_and_a_chapter_that_was_left_out_too() {
-        let rollout = |contender: &str, seconds| {
-            Some(Rollout { contender: contender.to_owned(), webhooks: 200, ready: 200, seconds, ..Rollout::default() })
+        let rollout = |contender: &str, seconds| Rollout {
+            contender: contender.to_owned(),
+            webhooks: 200,
+            ready: 200,
+            seconds,
+            written_seconds: seconds,
+            ..Rollout::default()
         };
-        let fleet =
-            Fleet { webhooks: 200, limit: rollout("limit", 2.0), script: rollout("script", 9.0), ..Fleet::default() };
+        let rounds =
+            [2.2, 2.0, 9.0].map(|ours| Round { operator: rollout("operator", ours), limit: rollout("limit", 2.0) });
+        let script = Some(rollout("script", 9.0));
+        let fleet = Fleet { webhooks: 200, rounds: rounds.to_vec(), script, ..Fleet::default() };
         let text = markdown(&Report { fleets: vec![fleet], ..Report::default() });
-        assert!(text.contains("|  | limit | script |\n"), "{text}");
-        assert!(text.contains("| time until all are Ready ÷ the limit's | 1 | 4.5 |\n"), "{text}");
+        assert!(text.contains("|  | operator | limit | script |\n"), "{text}");
+        assert!(text.contains("| time until all are Ready ÷ the limit's | 1.1 | 1 | 4.5 |\n"), "{text}");
+        assert!(text.contains("3 rounds; their ratios are from 1 to 4.5, 1.1 in the middle."), "{text}");
         assert!(
-            text.contains("| peak memory, MiB | – | – |\n") && text.contains("| resting memory, MiB | – |\n"),
+            text.contains("| peak memory, MiB | – | – | – |\n") && text.contains("| resting memory, MiB | – |\n"),
             "{text}"
         );
     }

@@ -77,6 +77,7 @@ pub(crate) async fn run(stage: &Stage, provider: &Provider, webhooks: usize, wit
     let id = process.id();
     let working = async {
         warm_up(stage).await?;
+        stage.settle().await?;
         measure(stage, id, webhooks, poll, within).await
     };
     let outcome = tokio::select! {
