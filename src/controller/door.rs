@@ -1,8 +1,9 @@
-//! How many passes over webhooks may be under way.
+//! How many passes over webhooks may be calling Cognigy, or be about to.
 //!
-//! Most of a pass is waiting for Cognigy, which holds no place at work, so that a change of a policy that all use could begin ten
-//! thousand passes at once. All of them would take memory, and all would end at the end. Behind a door, what has begun is brought to
-//! its end before more begins: the first webhook of a mass roll-out is live while the last one has not begun.
+//! Most of a pass is waiting for Cognigy, which holds no place at work, so that a change of a policy that all use could have ten
+//! thousand passes under way at once. All of them would take memory, and all would end at the end. Behind a door, what has begun is
+//! brought to its end before more begins: the first webhook of a mass roll-out is live while the last one has not begun. A pass that
+//! has nothing to call tells its verdict without coming here.
 //!
 //! Whose turn it is at Cognigy is the gate's matter: what it tells apart has doors of its own.
 
@@ -57,13 +58,20 @@ impl Doors {
         self.doors.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn door(&self, row: &Row) -> Arc<Semaphore> {
+        let mut doors = self.lock();
+        doors.entry(row.clone()).or_insert_with(|| Arc::new(Semaphore::new(LEAST.max(2 * row.calls)))).clone()
+    }
+
+    /// Lets a pass in where there is room and nobody waits.
+    pub fn enter_now(self: &Arc<Self>, row: Row) -> Option<Inside> {
+        let permit = self.door(&row).try_acquire_owned().ok()?;
+        Some(Inside { doors: self.clone(), row, permit: Some(permit) })
+    }
+
     /// Waits until a pass may begin. `None` when it is not wanted any more.
     pub async fn enter(self: &Arc<Self>, row: Row, wanted: impl Fn() -> bool) -> Option<Inside> {
-        let door = {
-            let mut doors = self.lock();
-            let door = doors.entry(row.clone()).or_insert_with(|| Arc::new(Semaphore::new(LEAST.max(2 * row.calls))));
-            door.clone()
-        };
+        let door = self.door(&row);
         // Also where nobody enters, the door is looked at in the end.
         let mut inside = Inside { doors: self.clone(), row, permit: None };
         let mut turn = std::pin::pin!(door.acquire_owned());
@@ -124,7 +132,9 @@ mod tests {
         let (doors, mut inside) = full().await;
         let mut next = enter(&doors, row("cx", Urgency::Change));
         assert!(poll!(&mut next).is_pending());
+        assert!(doors.enter_now(row("cx", Urgency::Change)).is_none());
         inside.pop();
+        assert!(doors.enter_now(row("cx", Urgency::Change)).is_none(), "the one that waits goes first");
         assert!(next.await.is_some());
     }
 

@@ -201,7 +201,9 @@ mod tests {
         let names: BTreeSet<_> = (0..100).map(|nth| format!("hook-{nth}")).collect();
         let mut before = Vec::new();
         for _ in 0..2 {
-            names.iter().for_each(|name| lanes.send(ObjectKey::new("cx", name)));
+            for name in &names {
+                lanes.send(ObjectKey::new("cx", name));
+            }
             let came: Vec<Vec<String>> = queues
                 .iter_mut()
                 .map(|queue| std::iter::from_fn(|| queue.next().now_or_never().flatten()).map(|one| one.name).collect())

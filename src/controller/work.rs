@@ -3,7 +3,7 @@
 use std::{
     collections::HashMap,
     fmt::Debug,
-    future::{Ready, ready},
+    future::ready,
     hash::Hash,
     sync::Arc,
     time::{Duration, Instant},
@@ -133,27 +133,9 @@ impl Work {
         let controllers = self.scopes.iter().zip(queues).flat_map(|(scope, queues)| {
             let scope = scope.as_ref();
             [
-                self.control(
-                    context.tenants.store(scope),
-                    queues.tenants,
-                    &stop,
-                    (at_once, tenant::reconcile),
-                    &context,
-                ),
-                self.control(
-                    context.policies.store(scope),
-                    queues.policies,
-                    &stop,
-                    (at_once, retry_policy::reconcile),
-                    &context,
-                ),
-                self.control(
-                    context.webhooks.store(scope),
-                    queues.webhooks,
-                    &stop,
-                    (webhook::enter, webhook::reconcile),
-                    &context,
-                ),
+                self.control(context.tenants.store(scope), queues.tenants, &stop, tenant::reconcile, &context),
+                self.control(context.policies.store(scope), queues.policies, &stop, retry_policy::reconcile, &context),
+                self.control(context.webhooks.store(scope), queues.webhooks, &stop, webhook::reconcile, &context),
             ]
         });
         futures::future::join_all(controllers).await;
@@ -239,23 +221,17 @@ impl Work {
         scope.map_or_else(|| Api::all(self.client.clone()), |namespace| Api::namespaced(self.client.clone(), namespace))
     }
 
-    /// Runs a controller for each queue until they are asked to stop and their passes have ended. A pass first waits until it may
-    /// `enter`, if it may at all, and keeps what it got until it ends.
-    fn control<K, E, I, F>(
+    /// Runs a controller for each queue until they are asked to stop and their passes have ended.
+    fn control<K, F>(
         &self,
         store: Option<Store<K>>,
         queues: Vec<Queue<K>>,
         stop: &CancellationToken,
-        (enter, reconcile): (
-            impl Fn(Arc<K>, Arc<Context>) -> E + Send + Sync + Copy + 'static,
-            impl Fn(Arc<K>, Arc<Context>, Place) -> F + Send + Sync + Copy + 'static,
-        ),
+        reconcile: impl Fn(Arc<K>, Arc<Context>, Place) -> F + Send + Sync + Copy + 'static,
         context: &Arc<Context>,
     ) -> BoxFuture<'static, ()>
     where
         K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned + Send + Sync + 'static,
-        E: Future<Output = Option<I>> + Send + 'static,
-        I: Send + 'static,
         F: Future<Output = Result<Action, PassError>> + Send + 'static,
     {
         let Some(store) = store else { return ready(()).boxed() };
@@ -265,9 +241,6 @@ impl Work {
             let (places, seen, term) = (places.clone(), seen.clone(), term.clone());
             async move {
                 let pass = async {
-                    let Some(_inside) = enter(object.clone(), context.clone()).await else {
-                        return Ok(Action::await_change());
-                    };
                     context.trail.room().await;
                     let place = Place::take(&places).await;
                     // It may have changed while it waited for its place.
@@ -297,11 +270,6 @@ impl Work {
         });
         futures::future::join_all(controllers).map(drop).boxed()
     }
-}
-
-/// Passes of which there are few may begin at once.
-fn at_once<K>(_: Arc<K>, _: Arc<Context>) -> Ready<Option<()>> {
-    ready(Some(()))
 }
 
 /// One pass, counted, timed and traced.

@@ -1,5 +1,7 @@
 //! One fair gate per installation: who goes first, what a 429 means for everybody, and that waiting holds up nobody else.
 
+use std::time::Duration;
+
 use cognigy_operator::api::{CognigyTenant, CognigyWebhook};
 use cognigy_simulator::{Answer, BotWebhook, Fault, Options, Request, RetryAfter, Route, Simulator, State};
 use control_plane::User;
@@ -9,6 +11,8 @@ use crate::harness::{World, true_conditions, world, world_without_operator};
 
 /// More than the operator's places at work (16, see the harness).
 const MANY: usize = 100;
+/// More than the passes of one namespace that may be calling (256).
+const BEFORE_THE_DOOR: usize = 280;
 const RATE: &str = "api_rate_limit_per_minute";
 
 /// A tenant for all namespaces with one call under way at a time, which may take long.
@@ -92,6 +96,54 @@ async fn two_webhooks_of_a_small_namespace_and_a_deletion_do_not_wait_for_a_hund
         for name in ["few-1", "few-2"] {
             let turn = place(&posts, |request| request.json()["name"] == name);
             assert!(turn < 8, "{name} went {turn} of {}", posts.len());
+        }
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_first_webhook_of_a_mass_is_live_before_the_last_one_is_registered() {
+    let slow = Options { latency: Duration::from_millis(20), ..Options::default() };
+    world(slow, async |world| {
+        narrow_tenant(world).await;
+        world.clear_log();
+        let hang = world.fault(Fault::on(Route::CreateIntegration).times(1).hang());
+        world.webhooks(MANY, plain(&world.namespace)).await;
+        for nth in 0..MANY {
+            until_claimed(world, &world.namespace, &World::nth(nth)).await;
+        }
+        world.remove_fault(hang);
+        for nth in 0..MANY {
+            world.until_reason(&World::nth(nth), "Active").await;
+        }
+        let requests = world.requests();
+        let live = place(&requests, |request| {
+            request.route == Some(Route::UpdateIntegration) && request.json()["status"] == "active"
+        });
+        let last = requests.iter().rposition(|request| request.route == Some(Route::CreateIntegration));
+        assert!(live < last.unwrap(), "the first was live after {live} of {} calls", requests.len());
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn more_passes_than_may_call_at_once_are_all_made_and_a_verdict_without_a_call_does_not_wait_for_them() {
+    world(Options::default(), async |world| {
+        narrow_tenant(world).await;
+        let hang = world.fault(Fault::on(Route::CreateIntegration).hang());
+        world.webhooks(BEFORE_THE_DOOR, plain(&world.namespace)).await;
+        // Those before the door have not begun: one of them is suspended, one is deleted, and one of another kind of trouble comes.
+        let (suspended, leaving) = (World::nth(BEFORE_THE_DOOR - 1), World::nth(BEFORE_THE_DOOR - 2));
+        world.webhook(&suspended, json!({"suspend": true})).await;
+        world.until_reason(&suspended, "Suspended").await;
+        world.delete::<CognigyWebhook>(&leaving).await;
+        world.until_gone::<CognigyWebhook>(&leaving).await;
+        world.webhook("lonely", json!({"retryPolicyRef": {"name": "missing"}})).await;
+        world.until_reason("lonely", "RetryPolicyNotFound").await;
+        assert_eq!(world.count(Route::CreateIntegration), 1, "the one that hangs");
+        world.remove_fault(hang);
+        for nth in 0..BEFORE_THE_DOOR - 2 {
+            world.until_reason(&World::nth(nth), "Active").await;
         }
     })
     .await;

@@ -98,10 +98,16 @@ impl<'a> Fleet<'a> {
         self.world.until_sim("the tenant's probe", probed).await;
     }
 
-    /// Whoever was asked for until now had a pass: turns go in the order in which they were asked for.
+    /// Whoever was asked for until now had a pass: one that came later had one, and no more are made.
     async fn until_passed(&self) {
         self.world.webhook("last", json!({"suspend": true})).await;
         self.world.until_reason("last", "Suspended").await;
+        let mut before = None;
+        let all_made = async || {
+            let now = Some(self.world.counted("cognigy_operator_reconciles_total{kind=\"CognigyWebhook\"").await);
+            std::mem::replace(&mut before, now) == now
+        };
+        self.world.eventually("no more passes", all_made).await;
     }
 
     /// Ends the operator, so that nothing is under way, and says what was spent since the last look.

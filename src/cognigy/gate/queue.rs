@@ -230,6 +230,16 @@ mod tests {
     }
 
     #[test]
+    fn whose_work_began_first_goes_first_though_the_call_comes_later() {
+        let mut queue = Queue::default();
+        let [begun, new, newer] = [(); 3].map(|()| Ticket::take());
+        queue.push(&lane("a"), Urgency::Change, 0, new, "new");
+        queue.push(&lane("a"), Urgency::Change, 1, newer, "newer");
+        queue.push(&lane("a"), Urgency::Change, 1, begun, "begun");
+        assert_eq!(all(&mut queue), ["begun", "new", "newer"]);
+    }
+
+    #[test]
     fn endless_changes_cannot_starve_a_resync() {
         let mut queue = Queue::default();
         queue.push(&lane("quiet"), Urgency::Resync, 0, Ticket::take(), "resync");

@@ -4,16 +4,10 @@ use std::sync::Arc;
 
 use kube::ResourceExt as _;
 
-use super::ground;
 use crate::{
     api::{CognigyWebhook, ObjectKey},
     cognigy::{Caller, Lane, Place, Session, Ticket, Urgency},
-    controller::{
-        context::Context,
-        door::{Inside, Row},
-        status::is_ready,
-        watches::wish,
-    },
+    controller::{context::Context, door::Row, watches::wish},
 };
 
 /// The caller that a pass over this webhook is. A pass that waited is given up as soon as its object asks for something
@@ -32,31 +26,15 @@ pub fn of(
     Caller { lane, urgency, ticket: Ticket::take(), place, wanted: Arc::new(wanted) }
 }
 
-/// Waits until a pass over this webhook may begin; `None` where the webhook asks for something else meanwhile: its next pass is asked
-/// for already.
-pub async fn enter(webhook: Arc<CognigyWebhook>, context: Arc<Context>) -> Option<Inside> {
+/// Where a pass over this webhook waits before it begins to call.
+pub fn row(webhook: &CognigyWebhook, context: &Context, urgency: Urgency) -> Row {
     let tenant = webhook.tenant_key();
     let calls = context.tenants.get(&tenant).map_or(0, |tenant| tenant.spec.limits.max_concurrent_requests);
-    let row = Row {
+    Row {
         tenant,
         namespace: webhook.namespace().unwrap_or_default(),
-        urgency: urgency(&webhook),
+        urgency,
         calls: usize::try_from(calls).unwrap_or_default(),
-    };
-    context.doors.enter(row, still_asks(&webhook, &context)).await
-}
-
-/// How urgent a pass is as far as the object alone says it: one that is well may be about a changed policy or Secret, and yet lets
-/// those go first who wait for something.
-fn urgency(webhook: &CognigyWebhook) -> Urgency {
-    let status = webhook.status.as_ref();
-    let is_well = status.is_some_and(|status| {
-        status.observed_generation == webhook.metadata.generation && is_ready(&status.conditions)
-    });
-    match webhook.metadata.deletion_timestamp {
-        Some(_) => Urgency::Deletion,
-        None if is_well && !ground::requested(webhook) => Urgency::Resync,
-        None => Urgency::Change,
     }
 }
 

@@ -8,7 +8,7 @@ use kube::{Api, ResourceExt as _, runtime::controller::Action};
 use super::{
     apply::Pass,
     book::Book,
-    caller,
+    caller, ground,
     letters::{self, Letters},
     observe::{self, Line},
     registration,
@@ -19,7 +19,7 @@ use crate::{
     api::{CognigyWebhook, CognigyWebhookStatus, EventReason, FINALIZER, FORCE_ORPHAN_ANNOTATION, webhook::Mode},
     cluster::{audit::Fact, metadata},
     cognigy::{Place, Urgency},
-    controller::{context::Context, error::Failure, office, pass::PassError},
+    controller::{context::Context, door::Inside, error::Failure, office, pass::PassError},
     outbox::message::Resolution,
 };
 
@@ -28,7 +28,8 @@ pub async fn reconcile(
     webhook: &Arc<CognigyWebhook>,
     context: &Arc<Context>,
     report: Report<'_>,
-    place: Place,
+    place: &Place,
+    inside: &mut Option<Inside>,
 ) -> Result<Action, PassError> {
     let api: Api<CognigyWebhook> = Api::namespaced(context.client.clone(), &webhook.namespace().unwrap_or_default());
     if !webhook.finalizers().iter().any(|finalizer| finalizer == FINALIZER) {
@@ -64,7 +65,10 @@ pub async fn reconcile(
         Line::Unknown => return Ok(Action::await_change()),
         Line::Closed(failure) => return report.failure(blocked(failure), None).await,
     };
-    let session = session.on_behalf_of(caller::of(webhook, context, &session, Urgency::Deletion, place));
+    if !ground::enters(webhook, context, Urgency::Deletion, inside) {
+        return Err(PassError::Outside(Urgency::Deletion));
+    }
+    let session = session.on_behalf_of(caller::of(webhook, context, &session, Urgency::Deletion, place.clone()));
     book.tag = None;
     let mut pass = Pass::new(context, webhook.clone(), session, None, version, (world, book));
     let left = pass.take_down(farewell).await;

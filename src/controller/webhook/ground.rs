@@ -16,7 +16,7 @@ use super::{
 use crate::{
     api::{CognigyTenant, CognigyWebhook, ObjectKey, RECONCILE_REQUESTED_ANNOTATION, webhook::AppliedPolicy},
     cognigy::{Answer, ETag, Error, Place, Read, Session, Urgency, WebhookId},
-    controller::{backoff, context::Context, error::Failure, tenant::config},
+    controller::{backoff, context::Context, door::Inside, error::Failure, tenant::config},
 };
 
 /// The references of a webhook, resolved.
@@ -38,6 +38,8 @@ pub struct Ground<'a> {
 pub enum Way {
     /// It can.
     Open(Session),
+    /// It could, but as many others as may be are at it.
+    Outside(Urgency),
     /// It has nothing to do yet.
     Rest(Action),
     /// Something stands in the way.
@@ -51,6 +53,8 @@ pub struct Standing {
     pub settled: bool,
     /// Something is to be done although nothing changed.
     pub owed: bool,
+    /// The pass has learned something that another one would not: it calls at once, however many others do.
+    pub urged: bool,
     /// What else may have to be waited for, where no full pass was asked for.
     pub waiting: Option<Action>,
 }
@@ -60,8 +64,8 @@ pub fn way(
     webhook: &Arc<CognigyWebhook>,
     context: &Arc<Context>,
     ground: Ground<'_>,
-    Standing { settled, owed, waiting }: Standing,
-    place: Place,
+    Standing { settled, owed, urged, waiting }: Standing,
+    (place, inside): (&Place, &mut Option<Inside>),
 ) -> Way {
     if !requested(webhook)
         && !owed
@@ -79,13 +83,24 @@ pub fn way(
         }
         Line::Open(session) => {
             let urgency = if is_resync(webhook, settled) && !owed { Urgency::Resync } else { Urgency::Change };
-            Way::Open(session.on_behalf_of(caller::of(webhook, context, &session, urgency, place)))
+            if !urged && !enters(webhook, context, urgency, inside) {
+                return Way::Outside(urgency);
+            }
+            Way::Open(session.on_behalf_of(caller::of(webhook, context, &session, urgency, place.clone())))
         }
         // It is asked for again as soon as the tenant is ready; what is Ready and has nothing pending stays untouched.
         Line::Unknown => Way::Rest(Action::await_change()),
         Line::Closed(_) if settled => Way::Rest(Action::await_change()),
         Line::Closed(failure) => Way::Closed(failure),
     }
+}
+
+/// Whether a pass may call: it is `inside` already, or is now.
+pub fn enters(webhook: &CognigyWebhook, context: &Context, urgency: Urgency, inside: &mut Option<Inside>) -> bool {
+    if inside.is_none() {
+        *inside = context.doors.enter_now(caller::row(webhook, context, urgency));
+    }
+    inside.is_some()
 }
 
 /// Whether the tenant's session was made for what this webhook needs: the first one of its kind comes when the session has

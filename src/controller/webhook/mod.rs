@@ -28,7 +28,7 @@ mod settle;
 mod status;
 pub mod world;
 
-pub use self::{caller::enter, health::Course, observe::guard_of};
+pub use self::{health::Course, observe::guard_of};
 
 use std::{
     sync::Arc,
@@ -46,41 +46,64 @@ use self::{
     report::Report,
     world::{Health, World},
 };
-use super::{context::Context, error::Class, pass::PassError};
+use super::{context::Context, door::Inside, error::Class, pass::PassError};
 use crate::{
-    api::{CognigyWebhook, CognigyWebhookStatus, Reason},
+    api::{CognigyWebhook, CognigyWebhookStatus, ObjectKey, Reason},
     cognigy::Place,
     traces,
 };
 
-/// One pass over a webhook.
-///
-/// Thousands of passes wait for Cognigy at the same time, so that the size of this future is what a roll-out takes of memory: what is
-/// not under way while they wait is on the heap, and only while it is.
+/// One pass over a webhook. Where it has calls to make while enough others are making theirs, it ends there, and is made once more
+/// when it may call: thousands can wait, and what they take of memory is little while they do.
 pub async fn reconcile(webhook: Arc<CognigyWebhook>, context: Arc<Context>, place: Place) -> Result<Action, PassError> {
     traces::of_tenant(&webhook.tenant_key());
-    let api: Api<CognigyWebhook> = Api::namespaced(context.client.clone(), &webhook.namespace().unwrap_or_default());
-    let Some(webhook) = Box::pin(context.fresh(&api, webhook)).await? else { return Ok(Action::await_change()) };
-    let Some(webhook) = Box::pin(settle::note(webhook, &context, &api)).await? else {
+    let urgency = match Box::pin(pass(webhook.clone(), &context, &place, None)).await {
+        Err(PassError::Outside(urgency)) => urgency,
+        ended => return ended,
+    };
+    let (row, asks) = (caller::row(&webhook, &context, urgency), caller::still_asks(&webhook, &context));
+    // Where it asks for something else meanwhile, its next pass is asked for already.
+    let Some(inside) = place.free_while(context.doors.enter(row, asks)).await else {
         return Ok(Action::await_change());
     };
-    let report = Report::new(&context, &api, &webhook);
+    match context.webhooks.get(&ObjectKey::of(&*webhook)) {
+        Some(now) => Box::pin(pass(now, &context, &place, Some(inside))).await,
+        None => Ok(Action::await_change()),
+    }
+}
+
+/// One pass, `inside` once it may call.
+///
+/// Hundreds of passes wait for Cognigy at the same time, so that the size of this future is what a roll-out takes of memory: what is
+/// not under way while they wait is on the heap, and only while it is.
+async fn pass(
+    webhook: Arc<CognigyWebhook>,
+    context: &Arc<Context>,
+    place: &Place,
+    mut inside: Option<Inside>,
+) -> Result<Action, PassError> {
+    let api: Api<CognigyWebhook> = Api::namespaced(context.client.clone(), &webhook.namespace().unwrap_or_default());
+    let Some(webhook) = Box::pin(context.fresh(&api, webhook)).await? else { return Ok(Action::await_change()) };
+    let Some(webhook) = Box::pin(settle::note(webhook, context, &api)).await? else {
+        return Ok(Action::await_change());
+    };
+    let report = Report::new(context, &api, &webhook);
     if webhook.metadata.deletion_timestamp.is_some() {
-        return Box::pin(farewell::reconcile(&webhook, &context, report, place)).await;
+        return Box::pin(farewell::reconcile(&webhook, context, report, place, &mut inside)).await;
     }
     if webhook.spec.suspend {
         return Box::pin(report.verdict(Reason::Suspended, rehearsal::SUSPENDED)).await;
     }
     if webhook.spec.is_existing() {
-        return Box::pin(existing::reconcile(&webhook, &context, report, place)).await;
+        return Box::pin(existing::reconcile(&webhook, context, report, place, &mut inside)).await;
     }
-    let wish = match Box::pin(observe::wish(&webhook, &context)).await {
+    let wish = match Box::pin(observe::wish(&webhook, context)).await {
         Ok(wish) => wish,
         Err(failure) => return Box::pin(report.failure(failure, None)).await,
     };
     let settled = change::settled(&webhook, wish.ground());
     let passes =
-        match Box::pin(health::turn(&webhook, &context, &wish, (settled, ground::requested(&webhook)), &place)).await {
+        match Box::pin(health::turn(&webhook, context, &wish, (settled, ground::requested(&webhook)), place)).await {
             Ok(Turn::Quiet) => None,
             Ok(Turn::Tell(draft)) => return Box::pin(report.checked(*draft)).await,
             Ok(Turn::Activate(draft)) => Some(*draft),
@@ -91,14 +114,15 @@ pub async fn reconcile(webhook: Arc<CognigyWebhook>, context: Arc<Context>, plac
         None => (webhook.clone(), settled, false),
         Some(status) => (Arc::new(CognigyWebhook { status: Some(status), ..(*webhook).clone() }), false, true),
     };
-    let waiting = if settled || passing { None } else { failing(&webhook, &context, &wish) };
-    let standing = Standing { settled, owed: health::owes_deactivation(&webhook), waiting };
-    let session = match ground::way(&webhook, &context, wish.ground(), standing, place) {
+    let waiting = if settled || passing { None } else { failing(&webhook, context, &wish) };
+    let standing = Standing { settled, owed: health::owes_deactivation(&webhook), urged: passing, waiting };
+    let session = match ground::way(&webhook, context, wish.ground(), standing, (place, &mut inside)) {
         Way::Open(session) => session,
+        Way::Outside(urgency) => return Err(PassError::Outside(urgency)),
         Way::Rest(wait) => return Ok(wait),
         Way::Closed(failure) => return Box::pin(report.failure(failure, webhook.status.clone())).await,
     };
-    let mut pass = open(&webhook, &context, &wish, session, (settled, passing));
+    let mut pass = open(&webhook, context, &wish, session, (settled, passing));
     let ended = pass.bring_up(&wish).await;
     let report = report.after(&pass.left(), wish.ground());
     match ended {

@@ -22,7 +22,7 @@ use super::{
 use crate::{
     api::CognigyWebhook,
     cognigy::{Place, Session},
-    controller::{context::Context, error::Class, pass::PassError},
+    controller::{context::Context, door::Inside, error::Class, pass::PassError},
 };
 
 /// One pass over a webhook that exists already.
@@ -30,16 +30,18 @@ pub async fn reconcile(
     webhook: &Arc<CognigyWebhook>,
     context: &Arc<Context>,
     report: Report<'_>,
-    place: Place,
+    place: &Place,
+    inside: &mut Option<Inside>,
 ) -> Result<Action, PassError> {
     let wish = match Box::pin(observe::wish(webhook, context)).await {
         Ok(wish) => wish,
         Err(failure) => return Box::pin(report.failure(failure, None)).await,
     };
     let settled = change::settled(webhook, wish.ground());
-    let session = match ground::way(webhook, context, wish.ground(), Standing { settled, ..Standing::default() }, place)
-    {
+    let standing = Standing { settled, ..Standing::default() };
+    let session = match ground::way(webhook, context, wish.ground(), standing, (place, inside)) {
         Way::Open(session) => session,
+        Way::Outside(urgency) => return Err(PassError::Outside(urgency)),
         Way::Rest(wait) => return Ok(wait),
         Way::Closed(failure) => return Box::pin(report.failure(failure, None)).await,
     };
