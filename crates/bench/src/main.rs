@@ -55,7 +55,7 @@ struct Args {
     /// The folder of its definitions
     #[arg(long, value_name = "FOLDER", requires = "provider_http")]
     provider_http_crds: Option<PathBuf>,
-    /// Where the figures are kept as JSON; those of other sizes that are there already stay
+    /// Where the figures are kept as JSON; what is there already and not measured again stays
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
     /// Measure nothing, only write the tables and pictures of the figures in --json into this folder

@@ -46,9 +46,6 @@ pub(crate) enum Part {
     Hanging,
 }
 
-/// Calls that the limit has under way at the same time: as many as the operator's tenant allows.
-const LIMIT_AT_ONCE: usize = fleet::CALLS_AT_ONCE as usize;
-
 /// How long a fleet may take: longer than it would one call after another.
 fn patience(webhooks: usize) -> Duration {
     Duration::from_mins(5) + Duration::from_millis(500) * u32::try_from(webhooks).unwrap_or(u32::MAX)
@@ -119,7 +116,7 @@ async fn round(program: &Path, conditions: Conditions, webhooks: usize, within: 
         (rollout, recipe)
     };
     let stage = Stage::start(1, conditions).await?;
-    Ok(Round { operator, limit: limit::run(&stage, webhooks, &recipe, LIMIT_AT_ONCE, within).await? })
+    Ok(Round { operator, limit: limit::run(&stage, webhooks, &recipe, within).await? })
 }
 
 /// What one fleet lives through, from its creation to its deletion.

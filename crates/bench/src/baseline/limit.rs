@@ -12,7 +12,7 @@ use kube::{
     api::{ApiResource, DynamicObject, ListParams, ObjectMeta, Patch, PatchParams, PostParams},
 };
 use serde_json::{Value, json};
-use tokio::sync::mpsc;
+use tokio::sync::{Semaphore, mpsc};
 
 use super::wire::Wire;
 use crate::{
@@ -26,6 +26,12 @@ use crate::{
 
 /// Who writes the status, as the operator names itself.
 const MANAGER: &str = "bench";
+/// Webhooks that are under way at the same time: as many as the operator has behind the door of one namespace.
+const AT_ONCE: usize = 256;
+/// Calls to Cognigy at the same time: as many as the operator's tenant allows.
+const CALLS_AT_ONCE: usize = fleet::CALLS_AT_ONCE as usize;
+/// Writes to objects at the same time: as many passes as the operator has at work.
+const WRITES_AT_ONCE: usize = 16;
 /// Events that are written at the same time: as many as the operator writes.
 const EVENTS_AT_ONCE: usize = 16;
 
@@ -75,34 +81,28 @@ impl Recipe {
     }
 }
 
-/// Sends the same for so many webhooks, `at_once` of them at the same time.
-pub(crate) async fn run(
-    stage: &Stage,
-    webhooks: usize,
-    recipe: &Recipe,
-    at_once: usize,
-    within: Duration,
-) -> Result<Rollout> {
+/// Sends the same for so many webhooks.
+pub(crate) async fn run(stage: &Stage, webhooks: usize, recipe: &Recipe, within: Duration) -> Result<Rollout> {
     let kind = fleet::resource("CognigyWebhook");
     let wire = Arc::new(Wire::new(stage)?);
-    warm_up(stage, &wire, webhooks, recipe, at_once).await?;
+    warm_up(stage, &wire, webhooks, recipe).await?;
     stage.settle().await?;
     let progress = Progress::start(&format!("the physical limit, {webhooks} webhooks"), webhooks);
     let follow = Follow::start(objects::api(&stage.owner, &kind), is_ready);
     let meter = Meter::start(stage, None)?;
-    let (created, ready) = tokio::try_join!(work(stage, &wire, 0..webhooks, recipe, at_once), async {
+    let (created, ready) = tokio::try_join!(work(stage, &wire, 0..webhooks, recipe), async {
         Ok(follow.reach(webhooks, within, &progress).await)
     })?;
     Ok(Rollout::of_objects("limit", webhooks, &created, &ready, meter.read(stage)?))
 }
 
 /// The same as for the operator: connections are made, and the API server learns how to write these kinds.
-async fn warm_up(stage: &Stage, wire: &Arc<Wire>, webhooks: usize, recipe: &Recipe, at_once: usize) -> Result<()> {
+async fn warm_up(stage: &Stage, wire: &Arc<Wire>, webhooks: usize, recipe: &Recipe) -> Result<()> {
     let progress = Progress::start("warming up", WARM);
     let api = objects::api(&stage.owner, &fleet::resource("CognigyWebhook"));
     let gone = Follow::until_gone(api.clone());
     let warm = webhooks..webhooks + WARM;
-    work(stage, wire, warm.clone(), recipe, at_once).await?;
+    work(stage, wire, warm.clone(), recipe).await?;
     for nth in warm.clone() {
         objects::change(&api, &webhook_name(nth), &json!({"metadata": {"finalizers": null}})).await?;
     }
@@ -112,13 +112,7 @@ async fn warm_up(stage: &Stage, wire: &Arc<Wire>, webhooks: usize, recipe: &Reci
 }
 
 /// Creates these webhooks and brings each up once it is created; when each was created.
-async fn work(
-    stage: &Stage,
-    wire: &Arc<Wire>,
-    webhooks: Range<usize>,
-    recipe: &Recipe,
-    at_once: usize,
-) -> Result<Times> {
+async fn work(stage: &Stage, wire: &Arc<Wire>, webhooks: Range<usize>, recipe: &Recipe) -> Result<Times> {
     let kind = fleet::resource("CognigyWebhook");
     let (owner, worker) = (objects::api(&stage.owner, &kind), objects::api(&stage.worker, &kind));
     let events = Api::<Event>::namespaced(stage.worker.clone(), NAMESPACE);
@@ -130,12 +124,11 @@ async fn work(
         objects::create(&owner, webhooks.map(|nth| wish(stage, nth)), each).await
     };
     let bringing_up = async move {
-        let told = &told;
-        let bring_up = |name: String| {
-            let worker = &worker;
-            async move { bring_up(wire, worker, recipe, &name, told).await }
-        };
-        received(wished).map(Ok).try_for_each_concurrent(at_once, bring_up).await
+        let way =
+            Way { wire, objects: worker, writes: Semaphore::new(WRITES_AT_ONCE), calls: Semaphore::new(CALLS_AT_ONCE) };
+        let (way, told) = (&way, &told);
+        let bring_up = |name: String| async move { way.bring_up(recipe, &name, told).await };
+        received(wished).map(Ok).try_for_each_concurrent(AT_ONCE, bring_up).await
     };
     // As the operator does: beside the work.
     let telling = received(tell).map(Ok).try_for_each_concurrent(EVENTS_AT_ONCE, |event| {
@@ -154,28 +147,57 @@ fn received<T>(queue: mpsc::UnboundedReceiver<T>) -> impl Stream<Item = T> {
     stream::unfold(queue, |mut queue| async { Some((queue.recv().await?, queue)) })
 }
 
-async fn bring_up(
-    wire: &Wire,
-    api: &Api<DynamicObject>,
-    recipe: &Recipe,
-    name: &str,
-    told: &mpsc::UnboundedSender<Event>,
-) -> Result<()> {
-    let nth: usize = name.rsplit('-').next().unwrap_or_default().parse()?;
-    let mark = json!({"metadata": {"finalizers": [FINALIZER], "annotations": {"cognigy.io/registration": format!("{name}:1")}}});
-    api.patch(name, &PatchParams::default(), &Patch::Merge(&mark)).await?;
-    for write in 0..recipe.status_writes {
-        if write + 1 == recipe.status_writes {
-            wire.bring_up(nth).await?;
+/// How one webhook after the other is brought up.
+struct Way<'a> {
+    wire: &'a Wire,
+    objects: Api<DynamicObject>,
+    writes: Semaphore,
+    calls: Semaphore,
+}
+
+impl Way<'_> {
+    /// In the operator's order: the mark, the registration, what is known then, all other calls, the verdict; the events beside.
+    async fn bring_up(&self, recipe: &Recipe, name: &str, told: &mpsc::UnboundedSender<Event>) -> Result<()> {
+        let nth: usize = name.rsplit('-').next().unwrap_or_default().parse()?;
+        self.mark(name).await?;
+        let registered = {
+            let _call = self.calls.acquire().await?;
+            self.wire.register(nth).await?
+        };
+        for write in 1..recipe.status_writes {
+            self.tell(name, &recipe.status(write - 1)).await?;
         }
+        {
+            // One call after another: as many webhooks as there may be calls.
+            let _call = self.calls.acquire().await?;
+            self.wire.activate(nth, registered).await?;
+        }
+        self.tell(name, &recipe.status(recipe.status_writes - 1)).await?;
+        for event in recipe.events(name) {
+            // Nobody listens any more where telling has failed, which is told.
+            let _ = told.send(event);
+        }
+        Ok(())
+    }
+
+    /// Finalizer and annotation.
+    async fn mark(&self, name: &str) -> Result<()> {
+        let _write = self.writes.acquire().await?;
+        let changes = json!([
+            {"op": "add", "path": "/metadata/finalizers", "value": [FINALIZER]},
+            {"op": "add", "path": "/metadata/annotations", "value": {"cognigy.io/registration": format!("{name}:1")}},
+        ]);
+        let patch = Patch::Json::<()>(serde_json::from_value(changes)?);
+        self.objects.patch(name, &PatchParams::default(), &patch).await?;
+        Ok(())
+    }
+
+    async fn tell(&self, name: &str, status: &Value) -> Result<()> {
+        let _write = self.writes.acquire().await?;
         let kind: ApiResource = fleet::resource("CognigyWebhook");
-        let status = json!({"apiVersion": kind.api_version, "kind": kind.kind, "metadata": {"name": name},
-                            "status": recipe.status(write)});
-        api.patch_status(name, &PatchParams::apply(MANAGER).force(), &Patch::Apply(&status)).await?;
+        let body =
+            json!({"apiVersion": kind.api_version, "kind": kind.kind, "metadata": {"name": name}, "status": status});
+        self.objects.patch_status(name, &PatchParams::apply(MANAGER).force(), &Patch::Apply(&body)).await?;
+        Ok(())
     }
-    for event in recipe.events(name) {
-        // Nobody listens any more where telling has failed, which is told.
-        let _ = told.send(event);
-    }
-    Ok(())
 }

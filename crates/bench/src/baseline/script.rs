@@ -13,7 +13,8 @@ pub(crate) async fn run(stage: &Stage, webhooks: usize) -> Result<Rollout> {
     let meter = Meter::start(stage, None)?;
     let mut times = Vec::with_capacity(webhooks);
     for nth in 0..webhooks {
-        wire.bring_up(nth).await?;
+        let registered = wire.register(nth).await?;
+        wire.activate(nth, registered).await?;
         times.push(meter.elapsed());
         progress.at(nth + 1);
     }

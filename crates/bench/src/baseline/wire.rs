@@ -19,6 +19,12 @@ use crate::{
 /// Any call may take so long.
 const PATIENCE: Duration = Duration::from_secs(30);
 
+/// What the installation has.
+pub(super) struct Registered {
+    name: String,
+    id: String,
+}
+
 /// A connection to an installation.
 pub(super) struct Wire {
     http: Client,
@@ -49,9 +55,8 @@ impl Wire {
         })
     }
 
-    /// Everything that one webhook takes: registered, checked, its policy attached, active.
-    pub(super) async fn bring_up(&self, nth: usize) -> Result<()> {
-        let (name, id) = self.register(nth).await?;
+    /// What a registered webhook takes until it is live: its policy attached, checked, active.
+    pub(super) async fn activate(&self, nth: usize, Registered { name, id }: Registered) -> Result<()> {
         let (mut body, tag) = self.read(&id).await?;
         body["retryPolicy"] = json!({
             "webhookId": id, "maxRetries": DELAYS.len(), "backoffType": "exponential", "intervalsMs": DELAYS,
@@ -68,8 +73,8 @@ impl Wire {
         request.bearer_auth(&self.token).header(header::ACCEPT, "application/json")
     }
 
-    /// `POST /api/v1/integrations` (cognigy-api.md §2); the name and the id.
-    async fn register(&self, nth: usize) -> Result<(String, String)> {
+    /// `POST /api/v1/integrations` (cognigy-api.md §2).
+    pub(super) async fn register(&self, nth: usize) -> Result<Registered> {
         let name = webhook_name(nth);
         let body = json!({
             "name": name, "url": self.installation.callback_url(&name), "method": "POST",
@@ -80,7 +85,7 @@ impl Wire {
         let request = self.call(request).header("X-Request-Id", format!("webhook-reg-{name}-1"));
         let registered: Value = good(request.send().await?).await?.json().await?;
         let id = registered["id"].as_str().ok_or("a registration without an id")?.to_owned();
-        Ok((name, id))
+        Ok(Registered { name, id })
     }
 
     /// `GET /api/v2/webhooks/{id}` (§4).

@@ -65,6 +65,27 @@ impl Round {
 }
 
 impl Fleet {
+    fn update(&mut self, newer: Self) {
+        fn newest<T>(known: &mut Option<T>, newer: Option<T>) {
+            if newer.is_some() {
+                *known = newer;
+            }
+        }
+        if !newer.rounds.is_empty() {
+            self.rounds = newer.rounds;
+        }
+        newest(&mut self.operator, newer.operator);
+        newest(&mut self.script, newer.script);
+        newest(&mut self.provider_http, newer.provider_http);
+        newest(&mut self.restart, newer.restart);
+        newest(&mut self.policy, newer.policy);
+        newest(&mut self.outage, newer.outage);
+        newest(&mut self.quiet, newer.quiet);
+        newest(&mut self.deletion, newer.deletion);
+        newest(&mut self.catalogue, newer.catalogue);
+        newest(&mut self.hanging, newer.hanging);
+    }
+
     /// The rounds, from the best ratio of operator and limit to the worst.
     fn ordered_rounds(&self) -> Vec<&Round> {
         let mut rounds: Vec<_> = self.rounds.iter().collect();
@@ -103,10 +124,12 @@ impl Report {
         Ok(fs::write(file, text).map_err(|error| format!("cannot write {}: {error}", file.display()))?)
     }
 
-    /// Takes the figures of a fleet in, in place of older ones of its size.
+    /// Takes the figures of a fleet in, in place of older ones of its size; what was not measured again stays.
     pub(crate) fn take(&mut self, fleet: Fleet) {
-        self.fleets.retain(|one| one.webhooks != fleet.webhooks);
-        self.fleets.push(fleet);
+        match self.fleets.iter_mut().find(|one| one.webhooks == fleet.webhooks) {
+            Some(known) => known.update(fleet),
+            None => self.fleets.push(fleet),
+        }
         self.fleets.sort_by_key(|one| one.webhooks);
     }
 }
