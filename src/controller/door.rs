@@ -58,20 +58,16 @@ impl Doors {
         self.doors.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn door(&self, row: &Row) -> Arc<Semaphore> {
-        let mut doors = self.lock();
-        doors.entry(row.clone()).or_insert_with(|| Arc::new(Semaphore::new(LEAST.max(2 * row.calls)))).clone()
-    }
-
     /// Lets a pass in where there is room and nobody waits.
     pub fn enter_now(self: &Arc<Self>, row: Row) -> Option<Inside> {
-        let permit = self.door(&row).try_acquire_owned().ok()?;
+        // Under the lock, so that who does not enter has no part in the door when the last one leaves.
+        let permit = door(&mut self.lock(), &row).clone().try_acquire_owned().ok()?;
         Some(Inside { doors: self.clone(), row, permit: Some(permit) })
     }
 
     /// Waits until a pass may begin. `None` when it is not wanted any more.
     pub async fn enter(self: &Arc<Self>, row: Row, wanted: impl Fn() -> bool) -> Option<Inside> {
-        let door = self.door(&row);
+        let door = door(&mut self.lock(), &row).clone();
         // Also where nobody enters, the door is looked at in the end.
         let mut inside = Inside { doors: self.clone(), row, permit: None };
         let mut turn = std::pin::pin!(door.acquire_owned());
@@ -87,6 +83,10 @@ impl Doors {
             }
         }
     }
+}
+
+fn door<'a>(doors: &'a mut HashMap<Row, Arc<Semaphore>>, row: &Row) -> &'a Arc<Semaphore> {
+    doors.entry(row.clone()).or_insert_with(|| Arc::new(Semaphore::new(LEAST.max(2 * row.calls))))
 }
 
 impl Drop for Inside {

@@ -3,11 +3,14 @@
 use std::{path::Path, time::Duration};
 
 use demo::{Result, operator::Operator};
+use kube::api::DynamicObject;
 use serde::{Deserialize, Serialize};
 use tokio::time::{sleep, timeout};
 
 use crate::{
+    fleet,
     meter::{Meter, Usage},
+    objects::{self, Follow},
     operator,
     progress::Progress,
     stage::Stage,
@@ -31,6 +34,22 @@ impl Restart {
     }
 }
 
+/// Waits until tenant and policy tell how many webhooks use them: that is written at most every 10 s, and what is left of the roll-out
+/// would be written after the restart.
+async fn counted(stage: &Stage, webhooks: usize, within: Duration) -> Result<()> {
+    let progress = Progress::start("the counts of all", 2);
+    let tenants = objects::api(&stage.owner, &fleet::resource("CognigyTenant"));
+    let policies = objects::api(&stage.owner, &fleet::resource("RetryPolicy"));
+    let ready = move |tenant: &DynamicObject| tenant.data["status"]["webhooks"]["ready"] == webhooks;
+    let users = move |policy: &DynamicObject| policy.data["status"]["webhooks"] == webhooks;
+    for follow in [Follow::start(tenants, ready), Follow::start(policies, users)] {
+        if follow.reach(1, within, &progress).await.sorted().is_empty() {
+            return Err("the counts of webhooks are not told".into());
+        }
+    }
+    Ok(())
+}
+
 /// Ends the operator and starts it again.
 pub(crate) async fn run(
     stage: &Stage,
@@ -39,6 +58,7 @@ pub(crate) async fn run(
     webhooks: usize,
     within: Duration,
 ) -> Result<(Operator, Restart)> {
+    counted(stage, webhooks, within).await?;
     let progress = Progress::start("a restart", webhooks);
     operator.stop().await?;
     let mut meter = Meter::start(stage, None)?;

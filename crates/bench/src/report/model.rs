@@ -133,3 +133,26 @@ impl Report {
         self.fleets.sort_by_key(|one| one.webhooks);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_measured_again_takes_the_place_of_what_was_and_all_else_stays() {
+        let rollout = |seconds| Rollout { seconds, ..Rollout::default() };
+        let mut report = Report::default();
+        report.take(Fleet {
+            webhooks: 1_000,
+            script: Some(rollout(9.0)),
+            operator: Some(rollout(2.0)),
+            ..Fleet::default()
+        });
+        report.take(Fleet { webhooks: 200, ..Fleet::default() });
+        report.take(Fleet { webhooks: 1_000, operator: Some(rollout(1.0)), ..Fleet::default() });
+        let seconds = |rollout: &Option<Rollout>| rollout.as_ref().map(|rollout| rollout.seconds);
+        let all: Vec<_> =
+            report.fleets.iter().map(|one| (one.webhooks, seconds(&one.operator), seconds(&one.script))).collect();
+        assert_eq!(all, [(200, None, None), (1_000, Some(1.0), Some(9.0))]);
+    }
+}
