@@ -17,7 +17,7 @@ pub(crate) fn render(report: &Report, folder: &Path) -> Result<()> {
         let file = folder.join(name);
         fs::write(&file, text).map_err(|error| format!("cannot write {}: {error}", file.display()))
     };
-    write("figures.md", table::markdown(report))?;
+    write("figures.md", format!("# What a fleet costs, in figures\n\n{}", table::markdown(report)))?;
     for (name, picture) in plot::pictures(report) {
         write(name, picture)?;
     }
